@@ -1,0 +1,170 @@
+"""The agents' API: enrol, beat, lease, transfer, report. Reached only through the host's SSH connection.
+
+Every request but `enrol` is signed: header `x-ringrift-agent` names the agent, `x-ringrift-signature` is
+the base64 Ed25519 signature over `signing_text(...)`. Reports are cumulative and idempotent: sending one
+again changes nothing. No field carries the agent's clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256, Wire
+
+PREFIX = "/agent/v1"
+AGENT_HEADER = "x-ringrift-agent"
+SIGNATURE_HEADER = "x-ringrift-signature"
+ENROL = f"{PREFIX}/enrol"
+BEAT = f"{PREFIX}/beat"
+LEASE = f"{PREFIX}/lease"
+RESULTS = f"{PREFIX}/results"
+FINISH = f"{PREFIX}/finish"
+ARTIFACTS = f"{PREFIX}/artifacts"
+"""GET and PUT `ARTIFACTS/{sha256}`; GET honours `Range: bytes=n-`."""
+
+
+def signing_text(method: str, path: str, body: bytes) -> bytes:
+    """Return the bytes that an agent signs: method, path with query, and the body's SHA-256."""
+    return f"{method.upper()}\n{path}\n{hashlib.sha256(body).hexdigest()}".encode()
+
+
+def streaming_signing_text(method: str, path: str, sha256: str) -> bytes:
+    """Return what is signed for an upload whose body hash is already its name."""
+    return f"{method.upper()}\n{path}\n{sha256}".encode()
+
+
+class EnrolRequest(Wire):
+    """First contact: the single-use token from the host's agent folder and the agent's new public key."""
+
+    token: Annotated[str, StringConstraints(min_length=16, max_length=128)]
+    host: Name
+    public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    """Raw 32-byte Ed25519 public key, base64."""
+
+
+class EnrolReply(Reply):
+    agent: str
+
+
+class Telemetry(Wire):
+    """What the host looks like now; None means that it could not be measured, never zero."""
+
+    cpus: Count | None = None
+    load: Finite | None = None
+    cpu_percent: Finite | None = None
+    memory_total: Count | None = None
+    memory_used: Count | None = None
+    disk_total: Count | None = None
+    disk_used: Count | None = None
+    gpu: str | None = None
+    gpu_percent: Finite | None = None
+    gpu_memory_used: Count | None = None
+    gpu_memory_total: Count | None = None
+
+
+class Progress(Wire):
+    """How far an assignment is, cumulative since it began."""
+
+    assignment: str
+    epoch: Count
+    done: Finite = 0.0
+    total: Finite = 0.0
+    unit: str = ""
+    rate: Finite = 0.0
+    """Units per second."""
+
+
+class BeatRequest(Wire):
+    version: str
+    release: str
+    """SHA-256 prefix of the installed wheel."""
+    incarnation: str
+    """Random per start of the agent; two alive at once mean a clone."""
+    telemetry: Telemetry
+    running: list[Progress] = []
+    spooled: Count = 0
+    """Results on disk that have no receipt yet."""
+
+
+class Standing(Reply):
+    """Whether an assignment is still wanted; `alive` False means stop within this beat."""
+
+    assignment: str
+    epoch: int
+    alive: bool
+
+
+class BeatReply(Reply):
+    standing: list[Standing] = []
+    next_beat_seconds: float = 15.0
+    stop: bool = False
+    """Finish what runs, take nothing new (draining)."""
+
+
+class LeaseRequest(Wire):
+    kinds: list[Literal["selfplay", "ingest", "train", "evaluate"]]
+    """What this agent is able to run, in any order."""
+
+
+class Assignment(Reply):
+    """One try of one job. `done` names the sequences that have receipts already and must be skipped."""
+
+    assignment: str
+    job: str
+    epoch: int
+    spec: dict[str, Any]
+    done: list[int] = []
+    lease_seconds: float
+    deadline_seconds: float
+    memory_limit: int | None = None
+
+
+class LeaseReply(Reply):
+    assignment: Assignment | None = None
+    retry_seconds: float = 5.0
+    reason: str = ""
+    """Why there is nothing, in words; shown for idle hosts."""
+
+
+class ResultRequest(Wire):
+    """One unit of work. All `artifacts` must have been uploaded before."""
+
+    assignment: str
+    epoch: Count
+    sequence: Count
+    payload: dict[str, Any]
+    artifacts: list[Sha256] = []
+
+
+class ResultReply(Reply):
+    """`accepted` False with `alive` False: superseded, drop it. `duplicate`: it was already there."""
+
+    accepted: bool
+    duplicate: bool = False
+    alive: bool = True
+    reason: str = ""
+
+
+class FinishRequest(Wire):
+    """The end of an assignment."""
+
+    assignment: str
+    epoch: Count
+    outcome: Literal["succeeded", "failed"]
+    exit_code: int | None = None
+    reason: str = ""
+    log_tail: Annotated[str, StringConstraints(max_length=16_384)] = ""
+
+
+class FinishReply(Reply):
+    accepted: bool
+
+
+class ArtifactReceipt(Reply):
+    """Answer to an upload: the store holds these bytes, durably."""
+
+    sha256: Sha256
+    size: int
