@@ -1,0 +1,119 @@
+"""What the controller wants from the room `hosts`, without knowing it.
+
+`ringrift.cli` joins the two. All methods are coroutines that do network I/O; none is called while a
+database session is open. Errors are `ringrift.errors` (Unreachable, AccessRefused, HostKeyChanged, ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """Everything needed to log in to a host and to find our folder there."""
+
+    name: str
+    user: str
+    address: str
+    port: int
+    host_key: str
+    """The pinned public key in OpenSSH form."""
+    root: str
+    python: str | None
+    identity: str | None
+    slots: int = 1
+
+
+@dataclass(frozen=True)
+class ShownKey:
+    """The key that an address showed: OpenSSH type, `SHA256:` fingerprint, OpenSSH public key."""
+
+    type: str
+    fingerprint: str
+    public_key: str
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One step of an operation began or ended. `state` is running, done, unchanged or failed."""
+
+    name: str
+    state: str
+    detail: str = ""
+    seconds: float | None = None
+
+
+StepReport = Callable[[StepEvent], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ProvisionOutcome:
+    """What stands on the host after provisioning: probed facts and the release that runs."""
+
+    facts: dict[str, object]
+    release: str
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One champion to be served: config key, SHA-256, and the file in the controller's artifact store."""
+
+    config: str
+    sha256: str
+    path: Path
+    generation: int
+
+
+@dataclass(frozen=True)
+class DeployOrder:
+    """Make one target serve exactly these models."""
+
+    target: str
+    port: int
+    deployment: str
+    generation: int
+    models: tuple[ModelFile, ...]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a target said about itself: config key -> SHA-256 that it serves."""
+
+    healthy: bool
+    generation: int | None
+    models: dict[str, str] = field(default_factory=dict)
+    issues: tuple[str, ...] = ()
+
+
+class Fleet(Protocol):
+    """Hosts over SSH."""
+
+    async def scan(self, address: str, port: int) -> list[ShownKey]:
+        """Return the keys that an address shows, without logging in."""
+
+    async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
+        """Bring a host to the wished state up to a started agent; `token` None keeps its enrolment."""
+
+    async def hold_tunnel(
+        self, host: HostSpec, agents_socket: Path, opened: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Forward the agents' API to the host, publish where it is, call `opened`, return when it is cut."""
+
+    async def agent_enrolled(self, host: HostSpec) -> bool:
+        """Tell whether the host's agent holds a key of its own (so that no new token is needed)."""
+
+    async def restart_agent(self, host: HostSpec) -> None:
+        """Start the agent's service anew."""
+
+    async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
+        """Copy, verify hash and one legal move, swap, and return what the target says that it serves."""
+
+    async def observe(self, host: HostSpec, target: str, port: int) -> Serving:
+        """Ask a target what it serves."""
+
+    async def close(self) -> None:
+        """Close every connection."""
