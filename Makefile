@@ -1,0 +1,49 @@
+# RingRift: `make demo` (a fresh clone to a served move), `make test` (everything, under 20 minutes on two cores).
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export OMP_WAIT_POLICY := passive
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo clean-demo test lint pictures tools warm clean
+
+help:  ## the targets, one line each
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(VENV)/.product: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[inference,agent,control]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.product
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.product  ## the environment in .venv
+
+demo: setup  ## train, gate, promote, deploy and ask for a move, on this machine (KEEP=1 leaves it running)
+	@$(BIN)/ringrift-ctl demo $(if $(KEEP),--keep)
+
+clean-demo:  ## stop what the demo started and remove its folder
+	@if test -x $(BIN)/ringrift-ctl; then $(BIN)/ringrift-ctl demo --clean; else rm -rf .demo; fi
+
+tools:  ## sshd and tmux for the tests, through apt where they are missing
+	@sh tests/install_tools.sh
+
+warm: $(VENV)/.dev  ## compile the numba kernels once
+	@$(BIN)/python -m ringrift.players.warmup
+
+lint: $(VENV)/.dev  ## ruff, mypy --strict on the pure rooms, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
+	$(BIN)/python -m pytest -q
+
+pictures: $(VENV)/.dev  ## the screens in docs/pictures
+	$(BIN)/python docs/pictures/make.py
+
+clean: clean-demo  ## remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
