@@ -1,11 +1,14 @@
 """The one way to compile a function of the engine, of the players and of the nets.
 
-`jit` is `numba.njit` with three decisions that hold everywhere:
+`jit` is `numba.njit` with four decisions that hold everywhere:
 
 * Code is generated for the generic CPU of the architecture, so that a compile cache made on one host is
   valid on every other host of that architecture.
-* The cache stamp covers every source file of the compiled packages. numba's own stamp covers only the file of
-  the function, so that after an edit in another file its callers would go on returning the old results.
+* The cache stamp covers every source file of the function's package and of the packages below it. numba's own
+  stamp covers only the file of the function, so that after an edit in another file its callers would go on
+  returning the old results.
+* A call with a constant (`f(x, 0)`) uses the same machine code as any other call. numba alone would compile the
+  function again for every constant.
 * The stamp also covers the numba version, the optimisation level and the bounds-check flag.
 
 The cache lies beside the source (`ringrift/__pycache__/jit`) and survives copying the tree. Where that folder
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -24,25 +28,31 @@ from typing import Any
 
 import numba
 from numba.core import config as numba_config
+from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 
 numba_config.CPU_NAME = "generic"
 numba_config.CPU_FEATURES = ""
 
 PACKAGE = Path(__file__).resolve().parent.parent
-COMPILED_PACKAGES = ("game", "players", "nets")
+LAYERS = ("game", "nets", "players")
+"""Packages with compiled functions; each imports only those before it."""
+
+KEPT_STAMPS = 4
+"""How many versions of one package's cache are kept, so that a few processes may run different sources."""
 
 compiled: list[Any] = []
 """Every dispatcher made by `jit` in this process, in order of definition."""
 
 
 @cache
-def cache_stamp() -> str:
-    """Return the SHA-256 of everything that may change the machine code of any compiled function."""
+def cache_stamp(layer: str) -> str:
+    """Return the SHA-256 of everything that may change the machine code of a function of that package."""
+    below = LAYERS[: LAYERS.index(layer) + 1]
     digest = hashlib.sha256()
     settings = (numba.__version__, numba_config.OPT, numba_config.BOUNDSCHECK, numba_config.CPU_NAME)
     digest.update(repr(settings).encode())
-    for name in COMPILED_PACKAGES:
+    for name in below:
         for path in sorted((PACKAGE / name).rglob("*.py")):
             digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0")
             digest.update(path.read_bytes() + b"\0")
@@ -50,47 +60,60 @@ def cache_stamp() -> str:
 
 
 @cache
-def cache_folder() -> Path:
-    """Return the folder of the compile cache; it exists and can be written when this returns."""
-    if numba_config.CACHE_DIR:
-        folder = Path(numba_config.CACHE_DIR) / "ringrift"
-    else:
-        folder = PACKAGE / "__pycache__" / "jit"
-        if not _can_write(folder):
-            home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-            folder = Path(home) / "ringrift" / "jit" / cache_stamp()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
+def cache_folder(layer: str) -> Path:
+    """Return the folder of that package's compiled code; it exists and can be written when this returns."""
+    folder = _cache_root() / f"{layer}-{cache_stamp(layer)[:24]}"
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _prune(folder)
     return folder
 
 
-def _can_write(folder: Path) -> bool:
+def _cache_root() -> Path:
+    if numba_config.CACHE_DIR:
+        return Path(numba_config.CACHE_DIR) / "ringrift"
+    beside = PACKAGE / "__pycache__" / "jit"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        beside.mkdir(parents=True, exist_ok=True)
+        if os.access(beside, os.W_OK):
+            return beside
     except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+        pass  # a read-only installation
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "ringrift" / "jit"
+
+
+def _prune(newest: Path) -> None:
+    """Remove the oldest caches of the package; a process that still uses one only has to compile again."""
+    layer = newest.name.rpartition("-")[0]
+    folders = sorted(newest.parent.glob(f"{layer}-*"), key=lambda path: path.stat().st_mtime)
+    for folder in folders[:-KEPT_STAMPS]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _layer_of(function: Callable[..., Any]) -> str:
+    return function.__module__.removeprefix("ringrift.").partition(".")[0]
 
 
 class _PackageLocator(_CacheLocator):  # type: ignore[misc]
-    """Put every function's cache into one folder, under one stamp for the whole package."""
+    """Put the functions of one package into one folder, under one stamp."""
 
-    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
-        module = py_func.__module__.rpartition("ringrift.")[2]
-        self._name = module.replace(".", "-")
-        self._line = py_func.__code__.co_firstlineno
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._layer = _layer_of(function)
+        self._name = f"{function.__module__.replace('.', '-')}-{function.__code__.co_firstlineno}"
 
     def get_cache_path(self) -> str:
-        return str(cache_folder())
+        return str(cache_folder(self._layer))
 
     def get_source_stamp(self) -> str:
-        return cache_stamp()
+        return cache_stamp(self._layer)
 
     def get_disambiguator(self) -> str:
-        return f"{self._name}-{self._line}"
+        return self._name
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _PackageLocator:
-        return cls(py_func, py_file)
+        return cls(py_func)
 
 
 class _PackageCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
@@ -102,13 +125,29 @@ class _PackageCache(FunctionCache):  # type: ignore[misc]
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile `function` on its first call, or load it from the package's cache."""
+    """Compile `function` on its first call, or load it from the package's cache.
+
+    Functions of other packages than `LAYERS` (of a test, say) are compiled but not kept.
+    """
     dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
     if numba_config.DISABLE_JIT:
         return dispatcher
-    dispatcher._cache = _PackageCache(function)
+    _forget_constants(dispatcher)
+    if _layer_of(function) in LAYERS:
+        dispatcher._cache = _PackageCache(function)
     compiled.append(dispatcher)
     return dispatcher
+
+
+def _forget_constants(dispatcher: Any) -> None:
+    """Resolve calls from compiled code by the types of the arguments alone, not by constant values."""
+    resolve = dispatcher.get_call_template
+
+    def resolve_by_type(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        plain = {name: types.unliteral(value) for name, value in kws.items()}
+        return resolve(tuple(types.unliteral(value) for value in args), plain)
+
+    dispatcher.get_call_template = resolve_by_type
 
 
 def disable_compile() -> None:

@@ -50,6 +50,8 @@ class Geometry(NamedTuple):
     """(n_cells, 6): territory adjacency, 4 orthogonal or 6 hex neighbours, then `NONE`."""
     earlier: npt.NDArray[np.int16]
     """(n_cells, 3): those territory neighbours that have a smaller number, then `NONE`."""
+    heading: npt.NDArray[np.int16]
+    """(3, 3): direction with signs (dx, dy), at [dx + 1, dy + 1]; `NONE` where that is no direction."""
     spread: npt.NDArray[np.int16]
     """(n_cells, 8): where a collapsing border spreads to, then `NONE`."""
     xy: npt.NDArray[np.int16]
@@ -98,6 +100,13 @@ def _adjacent(
     return found
 
 
+def _headings(directions: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int16]:
+    table = np.full((3, 3), NONE, dtype=np.int16)
+    for number, (dx, dy) in enumerate(directions):
+        table[dx + 1, dy + 1] = number
+    return table
+
+
 @cache
 def geometry(board: str) -> Geometry:
     """Return the tables of a board; the arrays are shared and read-only."""
@@ -124,6 +133,7 @@ def geometry(board: str) -> Geometry:
         ray_length=lengths,
         neighbours=_table(_adjacent(board, touching), 6),
         earlier=_table(_adjacent(board, touching, earlier_only=True), 3),
+        heading=_headings(directions),
         spread=_table(_adjacent(board, _EIGHT if board != "hexagonal" else ()), 8),
         xy=np.array(cells, dtype=np.int16),
     )

@@ -73,8 +73,12 @@ class Scratch(NamedTuple):
     """(n_cells,): smallest cell of the component a cell belongs to, or `NONE`."""
     whole: npt.NDArray[np.int64]
     """(n_cells,): the same for the components that only collapsed spaces bound."""
-    tally: npt.NDArray[np.int64]
-    """(n_cells, 3): per component, at its smallest cell: controllers, own stacks, marker colours."""
+    colours: npt.NDArray[np.int64]
+    """(n_cells,): per component of `whole`, at its smallest cell: bit set of the marker colours inside."""
+    controllers: npt.NDArray[np.int64]
+    """(n_cells,): per component, at its smallest cell: bit set of the seats that control a stack inside."""
+    payers: npt.NDArray[np.int64]
+    """(n_cells,): per component, at its smallest cell: stacks inside that could pay for a region."""
     queue: npt.NDArray[np.int64]
     """(n_cells,): cells still to visit."""
 
@@ -85,7 +89,9 @@ def new_scratch(board: str) -> Scratch:
         moves=np.zeros(geo.max_moves, dtype=np.int64),
         label=np.zeros(geo.n_cells, dtype=np.int64),
         whole=np.zeros(geo.n_cells, dtype=np.int64),
-        tally=np.zeros((geo.n_cells, 3), dtype=np.int64),
+        colours=np.zeros(geo.n_cells, dtype=np.int64),
+        controllers=np.zeros(geo.n_cells, dtype=np.int64),
+        payers=np.zeros(geo.n_cells, dtype=np.int64),
         queue=np.zeros(geo.n_cells, dtype=np.int64),
     )
 

@@ -1,0 +1,126 @@
+"""What can be done to a cell: put, lift and shrink stacks, set and flip markers, collapse spaces.
+
+Every change of the board goes through these functions, which keep the derived fields (`cap`, `top`, `stacks`,
+`on_board`, `markers`, `territory`) true.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ringrift.game._jit import jit
+
+
+@jit
+def cap_of(rings, height):
+    """Length of the run of the controller's rings from the top; 0 for no stack."""
+    owner = rings & 3
+    cap = min(height, 1)
+    while cap < height and (rings >> 2 * cap) & 3 == owner:
+        cap += 1
+    return cap
+
+
+@jit
+def lift_stack(states, i, cell):
+    """Take the stack off its cell; its rings still count as on the board."""
+    s = states[i]
+    s["stacks"][np.int64(s["top"][cell])] -= 1
+    s["rings"][cell] = 0
+    s["height"][cell] = 0
+    s["cap"][cell] = 0
+    s["top"][cell] = 0
+
+
+@jit
+def put_stack(states, i, cell, rings, height):
+    """Put a stack (no change for height 0) on a cell without one."""
+    if height == 0:
+        return
+    s = states[i]
+    owner = (rings & 3) + 1
+    s["rings"][cell] = rings
+    s["height"][cell] = height
+    s["cap"][cell] = cap_of(rings, height)
+    s["top"][cell] = owner
+    s["stacks"][owner] += 1
+
+
+@jit
+def remove_ring(states, i, cell, depth):
+    """Remove the ring `depth` rings below the top (0 = the top ring itself); return its owner."""
+    s = states[i]
+    rings = np.int64(s["rings"][cell])
+    height = np.int64(s["height"][cell])
+    owner = (rings >> 2 * depth & 3) + 1
+    above = rings & ((1 << 2 * depth) - 1)
+    below = rings >> 2 * depth + 2
+    lift_stack(states, i, cell)
+    put_stack(states, i, cell, above | below << 2 * depth, height - 1)
+    s["on_board"][owner] -= 1
+    return owner
+
+
+@jit
+def eliminate_ring(states, i, cell, depth):
+    """Remove one ring and credit it to the mover."""
+    remove_ring(states, i, cell, depth)
+    s = states[i]
+    s["eliminated"][s["player"]] += 1
+
+
+@jit
+def eliminate_rings(states, i, cell, count):
+    """Remove the top `count` rings of a stack and credit them to the mover."""
+    for _ in range(count):
+        eliminate_ring(states, i, cell, 0)
+
+
+@jit
+def buried_depth(states, i, cell, player):
+    """Depth of the player's bottom-most ring below the top ring; 0 when none is buried there."""
+    s = states[i]
+    rings = np.int64(s["rings"][cell])
+    depth = np.int64(s["height"][cell]) - 1
+    while depth > 0 and (rings >> 2 * depth & 3) + 1 != player:
+        depth -= 1
+    return max(depth, 0)
+
+
+@jit
+def remove_marker(states, i, cell):
+    s = states[i]
+    s["markers"][np.int64(s["marker"][cell])] -= 1
+    s["marker"][cell] = 0
+
+
+@jit
+def add_marker(states, i, cell, player):
+    """Set a marker on a cell without one."""
+    s = states[i]
+    s["marker"][cell] = player
+    s["markers"][player] += 1
+
+
+@jit
+def collapse(states, i, cell, player):
+    """Turn a cell without a stack into the player's territory; a marker there vanishes."""
+    s = states[i]
+    if s["marker"][cell] > 0:
+        remove_marker(states, i, cell)
+    s["collapsed"][cell] = player
+    s["territory"][player] += 1
+
+
+@jit
+def any_rings(states, i, seat):
+    """True while the seat owns a ring anywhere, in hand, on top or buried."""
+    s = states[i]
+    return s["hand"][seat] + s["on_board"][seat] > 0
+
+
+@jit
+def is_blocked(states, i, cell):
+    """True when nothing can pass or land: a stack or a collapsed space."""
+    s = states[i]
+    return s["height"][cell] > 0 or s["collapsed"][cell] > 0

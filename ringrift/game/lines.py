@@ -1,0 +1,104 @@
+"""Lines of markers: finding them and collapsing them (R120-R123)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ringrift.game._jit import jit
+from ringrift.game.board import collapse
+from ringrift.game.moves import CHOOSE_LINE, NO_LINE, PROCESS_LINE, pack
+from ringrift.game.phases import OWED_LINE
+
+
+@jit
+def run_length(geo, states, i, cell, direction, player, without):
+    """Markers of the player met one after another when walking from `cell`; `without` counts as empty."""
+    length = 0
+    for step in range(np.int64(geo.ray_length[cell, direction])):
+        met = np.int64(geo.rays[cell, direction, step])
+        if met == without or states[i]["marker"][met] != player:
+            break
+        length += 1
+    return length
+
+
+@jit
+def line_from(geo, states, i, cell, axis, player):
+    """Length of the maximal run of the player's markers that starts at `cell`; 0 if none starts there."""
+    s = states[i]
+    if s["marker"][cell] != player:
+        return 0
+    before = np.int64(geo.rays[cell, axis + geo.n_axes, 0])
+    if geo.ray_length[cell, axis + geo.n_axes] > 0 and s["marker"][before] == player:
+        return 0
+    return 1 + run_length(geo, states, i, cell, axis, player, cell)
+
+
+@jit
+def has_line(geo, states, i, player):
+    s = states[i]
+    need = np.int64(s["line_length"])
+    if s["markers"][player] < need:
+        return False
+    for cell in range(geo.n_cells):
+        if s["marker"][cell] == player:
+            for axis in range(geo.n_axes):
+                if line_from(geo, states, i, cell, axis, player) >= need:
+                    return True
+    return False
+
+
+@jit
+def add_lines(geo, states, i, out, n):
+    """Append the decisions over the mover's lines: the whole run, or a window of a longer one."""
+    s = states[i]
+    player = np.int64(s["player"])
+    need = np.int64(s["line_length"])
+    if s["markers"][player] < need:
+        return n
+    for cell in range(geo.n_cells):
+        if s["marker"][cell] != player:
+            continue
+        for axis in range(geo.n_axes):
+            length = line_from(geo, states, i, cell, axis, player)
+            if length == need:
+                out[n] = pack(PROCESS_LINE, cell, 0, cell, length, axis, 0)
+                n += 1
+            elif length > need:
+                for window in range(length - need + 2):
+                    out[n] = pack(CHOOSE_LINE, cell, 0, cell, length, axis + 4 * window, 0)
+                    n += 1
+    return n
+
+
+@jit
+def add_line_decisions(geo, states, i, out, n):
+    """Append the legal set of phase `line_processing` while nothing is owed."""
+    n = add_lines(geo, states, i, out, n)
+    if n == 0:
+        out[n] = NO_LINE
+        n += 1
+    return n
+
+
+@jit
+def collapse_run(geo, states, i, cell, axis, first, count):
+    """Collapse `count` cells of the run that starts at `cell`, from its `first`-th cell (0-based) on."""
+    player = np.int64(states[i]["player"])
+    for place in range(first, first + count):
+        if place == 0:
+            collapse(states, i, cell, player)
+        else:
+            collapse(states, i, np.int64(geo.rays[cell, axis, place - 1]), player)
+
+
+@jit
+def apply_line(geo, states, i, cell, length, axis, window):
+    """Collapse a run, or the required number of its cells; the whole run costs a ring if there is a stack."""
+    s = states[i]
+    if window > 0:
+        collapse_run(geo, states, i, cell, axis, window - 1, np.int64(s["line_length"]))
+        return
+    collapse_run(geo, states, i, cell, axis, 0, length)
+    if s["stacks"][s["player"]] > 0:
+        s["pending"] = OWED_LINE
