@@ -112,7 +112,7 @@ def block_wins(players: int, winners: Sequence[int | None], candidate_seats: Seq
     candidate sat once in every seat and every game has a winner: half a block carries the advantage of seats.
     """
     if sorted(candidate_seats) != list(range(1, players + 1)) or len(winners) != players:
-        raise BadInput(f"a block needs the candidate once in each of {players} seats, not {candidate_seats!r}")
+        raise BadInput(f"a block has the candidate once in each of {players} seats, not {candidate_seats!r}")
     if any(winner not in range(1, players + 1) for winner in winners):
         raise BadInput(f"a block needs a winner in every game, not {winners!r}")
     return sum(winner == seat for winner, seat in zip(winners, candidate_seats, strict=True))
