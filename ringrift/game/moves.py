@@ -153,3 +153,13 @@ def recovery_axis(move):
 def recovery_window(move):
     """First collapsed cell of recovery option 2, counted from 0 along the run."""
     return move >> 41 & 31
+
+
+def with_extraction(move: int, cell: int) -> int:
+    """Return a recovery slide that another stack pays for."""
+    return move & ~(511 << 46) | cell << 46
+
+
+def with_window(move: int, start: int) -> int:
+    """Return a recovery slide, option 2, with another window."""
+    return move & ~(31 << 41) | start << 41
