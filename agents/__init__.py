@@ -1,0 +1,1 @@
+"""The light worker on each host: enrol, lease, run, spool, report. The agent itself computes nothing."""

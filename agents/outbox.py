@@ -1,0 +1,98 @@
+"""Results on their way to the controller: read from the job's events, uploaded, reported, acknowledged."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from agents.connection import Backoff
+from agents.controller import AWAY, Controller
+from agents.files import read_lines
+from agents.spool import Spool, UnitResult, parse_result
+from ringrift.errors import CorruptData
+from ringrift.protocol.agent import Progress, ResultRequest
+
+log = logging.getLogger("agents")
+
+
+class Superseded(Exception):  # noqa: N818 - it is no error
+    """The controller wants nothing more of this assignment."""
+
+
+class Outbox:
+    """What one assignment's job has told and the controller has not acknowledged yet.
+
+    Only the slot thread calls its methods; `progress` and `waiting` may be read by others.
+    """
+
+    def __init__(self, spool: Spool, controller: Controller) -> None:
+        self.progress = Progress(assignment=spool.assignment.assignment, epoch=spool.assignment.epoch)
+        self._spool = spool
+        self._controller = controller
+        self._read = 0
+        self._waiting: list[UnitResult] = []
+        self._acknowledged: set[int] = set()
+        self._backoff = Backoff()
+        self._retry_at = 0.0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def open(self) -> None:
+        """Mend what a crash left, and take up what waits from before."""
+        self._spool.repair()
+        self._acknowledged = self._spool.receipts()
+        self.collect()
+
+    def collect(self) -> None:
+        """Read what the job told since the last time."""
+        events, self._read = read_lines(self._spool.events, self._read)
+        for event in events:
+            if event.get("type") == "progress":
+                self._note_progress(event)
+            elif event["sequence"] not in self._acknowledged:
+                self._waiting.append(parse_result(event))
+
+    def deliver_some(self) -> None:
+        """Deliver one waiting result if the controller answers; after a failure pause ever longer."""
+        if not self._waiting or time.monotonic() < self._retry_at:
+            return
+        try:
+            self.deliver_next()
+            self._backoff.reset()
+        except AWAY as error:
+            self._retry_at = time.monotonic() + self._backoff.next()
+            log.info("%d results wait for the controller: %s", self.waiting, error.line())
+
+    def deliver_next(self) -> None:
+        """Upload the oldest waiting result, report it, and note its receipt.
+
+        Raises `Superseded`, `CorruptData` when the controller refuses the result, or one of `AWAY`.
+        """
+        result = self._waiting[0]
+        for artifact in result.artifacts:
+            self._controller.upload(artifact.sha256, self._spool.outputs / artifact.path)
+        reply = self._controller.result(self._report(result))
+        if not reply.accepted:
+            if not reply.alive:
+                raise Superseded
+            raise CorruptData(f"the controller refused sequence {result.sequence}: {reply.reason}")
+        if not self._spool.acknowledge(result):
+            log.warning("no room to note the receipt of sequence %d", result.sequence)
+        self._acknowledged.add(result.sequence)
+        self._waiting.pop(0)
+
+    def _note_progress(self, event: dict[str, Any]) -> None:
+        told = {name: event[name] for name in ("done", "total", "unit", "rate") if name in event}
+        self.progress = Progress.model_validate({**self.progress.model_dump(), **told})
+
+    def _report(self, result: UnitResult) -> ResultRequest:
+        return ResultRequest(
+            assignment=self._spool.assignment.assignment,
+            epoch=self._spool.assignment.epoch,
+            sequence=result.sequence,
+            payload=result.payload,
+            artifacts=[artifact.sha256 for artifact in result.artifacts],
+        )
