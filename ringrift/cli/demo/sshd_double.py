@@ -1,0 +1,84 @@
+"""The stand-in for sshd where OpenSSH is not installed: exec, SFTP and forwarding, as a process of its own.
+
+    python -m ringrift.cli.demo.sshd_double FOLDER ADDRESS PORT [--no-sockets] [--no-ports]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import asyncssh
+
+
+class Server(asyncssh.SSHServer):
+    """Lets in whoever holds an authorized key, and forwards what its options allow."""
+
+    def __init__(self, sockets: bool, ports: bool) -> None:
+        self._sockets = sockets
+        self._ports = ports
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return self._ports
+
+    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        return self._ports
+
+    def unix_server_requested(self, listen_path: str) -> bool:
+        return self._sockets
+
+
+async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Run the requested line in a login-like shell, as sshd does."""
+    child = await asyncio.create_subprocess_exec(
+        os.environ.get("SHELL", "/bin/sh"),
+        "-c",
+        process.command or "",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=Path.home(),
+    )
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    status = await child.wait()
+    await process.stdout.drain()
+    process.exit(status if status >= 0 else 128 - status)
+
+
+async def serve(folder: Path, address: str, port: int, sockets: bool, ports: bool) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with asyncssh.listen(
+        address,
+        port,
+        server_factory=lambda: Server(sockets, ports),
+        server_host_keys=[str(folder / "host_key")],
+        authorized_client_keys=str(folder / "authorized_keys"),
+        process_factory=execute,
+        encoding=None,
+        sftp_factory=True,
+        allow_scp=False,
+    ):
+        await stopped.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="sshd_double", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--no-sockets", action="store_true")
+    parser.add_argument("--no-ports", action="store_true")
+    options = parser.parse_args()
+    asyncio.run(
+        serve(options.folder, options.address, options.port, not options.no_sockets, not options.no_ports)
+    )
+
+
+if __name__ == "__main__":
+    main()
