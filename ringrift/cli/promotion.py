@@ -1,0 +1,97 @@
+"""`promote` and `rollback`: move the champion of a config, with its evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringrift.cli.configs import Key, actor, config_key
+from ringrift.cli.output import DryRun, Json, Output, Yes, confirm, controller, output
+
+if TYPE_CHECKING:
+    from ringrift.protocol.operator import PromotionView
+
+app = typer.Typer()
+Model = Annotated[
+    str | None, typer.Argument(help="SHA-256 or its first digits; the newest passed candidate when left out.")
+]
+Reason = Annotated[str, typer.Option(help="Stored in the audit row.")]
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    config: Key,
+    model: Model = None,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Make a model the champion of its config: shows conditions and evidence, then asks."""
+    from ringrift.cli.models import hex_digits
+    from ringrift.client import routes
+    from ringrift.protocol.operator import PromoteRequest
+
+    out, key = output(context, json), config_key(config)
+    wanted = hex_digits(model) if model else None
+    draft = {"config": key, "reason": reason, "actor": actor()}
+    routes.build(PromoteRequest, **draft)
+    with controller() as client:
+        plan = client.send(routes.promotion_plan(key, wanted))
+        _show_plan(out, plan, dry_run)
+        _require_allowed(plan)
+        if dry_run:
+            return
+        confirm(f"Make {(plan.model or '')[:8]} the champion of {key}?", yes)
+        request = routes.build(PromoteRequest, **draft, model=plan.model, expected_champion=plan.champion)
+        made = client.send(routes.promote(request))
+    _show_made(out, made)
+
+
+@app.command()
+def rollback(
+    context: typer.Context, config: Key, dry_run: DryRun = False, yes: Yes = False, json: Json = False
+) -> None:
+    """Make the previous champion of a config the champion again."""
+    from ringrift.client import routes
+
+    out, key = output(context, json), config_key(config)
+    with controller() as client:
+        plan = client.send(routes.rollback(key, dry_run=True))
+        _show_plan(out, plan, dry_run)
+        _require_allowed(plan)
+        if dry_run:
+            return
+        confirm(f"Make {(plan.model or '')[:8]} the champion of {key} again?", yes)
+        made = client.send(routes.rollback(key, dry_run=False))
+    _show_made(out, made)
+
+
+def _show_plan(out: Output, plan: PromotionView, dry_run: bool) -> None:
+    """The plan is the data of a dry run; before a change it is shown to the person."""
+    from ringrift.cli import tables
+
+    if dry_run:
+        out.data(plan, lambda: tables.promotion(plan))
+    else:
+        out.note(tables.promotion(plan))
+
+
+def _show_made(out: Output, made: PromotionView) -> None:
+    from ringrift.cli import tables
+
+    out.data(made, lambda: tables.promotion(made))
+
+
+def _require_allowed(plan: PromotionView) -> None:
+    """Raise what stands in the way; the first failed condition is named with value and limit."""
+    from ringrift.errors import MissingEvidence, Refused
+
+    if plan.allowed:
+        return
+    failed = next((condition for condition in plan.conditions if not condition.passed), None)
+    told = f"{failed.name} is {failed.value}, needed is {failed.limit}" if failed else "the gate says no"
+    error = Refused if plan.evidence else MissingEvidence
+    raise error(f"{plan.config}: {told}", hint=f"see `ringrift-ctl why {plan.config}`")

@@ -1,0 +1,75 @@
+"""RINGRIFT_HOME: where the controller says who it is, and the operator's token lies."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringrift.errors import AccessRefused, CorruptData
+
+DEFAULT_PORT = 8470
+START_TIME_SLACK = 2.0
+"""Seconds that two readings of one process's start time may differ (clock ticks and clock steps)."""
+
+
+@dataclass(frozen=True)
+class ControllerRecord:
+    """What `run/controller.json` says: the process by id and start time (epoch seconds), and its address."""
+
+    pid: int
+    started: float
+    url: str
+
+
+def home() -> Path:
+    """Return the folder of this installation, `$RINGRIFT_HOME` or `~/.ringrift`. It need not exist."""
+    return Path(os.environ.get("RINGRIFT_HOME") or Path.home() / ".ringrift").expanduser()
+
+
+def record_path() -> Path:
+    return home() / "run" / "controller.json"
+
+
+def read_record() -> ControllerRecord | None:
+    """Return the recorded controller, None where none was recorded; raise `CorruptData` when unreadable."""
+    path = record_path()
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return ControllerRecord(int(data["pid"]), float(data["start_time"]), str(data["url"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as problem:
+        raise CorruptData(
+            f"{path} is not a controller record ({problem})",
+            hint="remove the file, then start the controller with `ringrift-ctl up`",
+        ) from None
+
+
+def read_token() -> str:
+    """Return the operator's token of this home; raise `AccessRefused` when there is none to read."""
+    path = home() / "operator.token"
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as problem:
+        reason = getattr(problem, "strerror", None) or "not text"
+        raise AccessRefused(
+            f"cannot read the operator's token {path} ({reason})",
+            hint="run as the user who started the controller, or set RINGRIFT_TOKEN",
+        ) from None
+    if not token:
+        raise AccessRefused(f"{path} is empty", hint="restart the controller, which writes a new token")
+    return token
+
+
+def is_alive(record: ControllerRecord) -> bool:
+    """Tell whether the recorded process runs: same id and same start time, so never a reused id."""
+    import psutil
+
+    try:
+        process = psutil.Process(record.pid)
+        same = abs(process.create_time() - record.started) <= START_TIME_SLACK
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

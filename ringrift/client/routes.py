@@ -1,0 +1,194 @@
+"""Every call of the operators' API, as data: what is asked, and the type of the answer.
+
+The transports in `ringrift.client.http` send these; nothing else in the product knows a path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from ringrift.errors import BadInput
+from ringrift.protocol import operator as op
+
+T = TypeVar("T")
+W = TypeVar("W", bound=BaseModel)
+READ_SECONDS = 10.0
+SCAN_SECONDS = 40.0
+"""A scan waits for a machine that may be silent: the SSH connect limit of the controller, and room."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request and how to read its answer. `seconds` is how long to wait for it."""
+
+    method: str
+    path: str
+    reply: Any
+    params: dict[str, str] = field(default_factory=dict)
+    body: BaseModel | dict[str, Any] | None = None
+    seconds: float = READ_SECONDS
+
+    def content(self) -> bytes | None:
+        """Return the body as JSON bytes."""
+        return None if self.body is None else TypeAdapter(Any).dump_json(self.body)
+
+    def parse(self, data: bytes) -> T:
+        """Read the answer; raise pydantic's ValidationError when it is another type."""
+        answer: T = _adapter(self.reply).validate_json(data)
+        return answer
+
+
+@lru_cache(maxsize=64)
+def _adapter(reply: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(reply)
+
+
+def build(body: type[W], /, **fields: Any) -> W:
+    """Make a request body; raise `BadInput` that names the first wrong field."""
+    try:
+        return body(**fields)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "request"
+        given = str(first["input"])[:80]
+        raise BadInput(f"{where}: {given!r} is not allowed ({first['msg']})") from None
+
+
+def segment(text: str, what: str) -> str:
+    """Return a path segment made from user input; refuse what no name is."""
+    if not text or text in (".", "..") or len(text) > 200 or not text.isprintable():
+        raise BadInput(f"{text[:40]!r} is no name of a {what}")
+    return quote(text, safe="")
+
+
+def _given(**params: object) -> dict[str, str]:
+    return {key: str(value) for key, value in params.items() if value is not None}
+
+
+def health() -> Call[dict[str, Any]]:
+    """The only call without a token."""
+    return Call("GET", "/v1/health", dict[str, Any], seconds=3.0)
+
+
+def status() -> Call[op.StatusView]:
+    return Call("GET", "/v1/status", op.StatusView)
+
+
+def why(subject: str) -> Call[op.WhyView]:
+    return Call("GET", f"/v1/why/{segment(subject, 'host, config, job, target or model')}", op.WhyView)
+
+
+def hosts() -> Call[list[op.HostView]]:
+    return Call("GET", "/v1/hosts", list[op.HostView])
+
+
+def host(name: str) -> Call[op.HostView]:
+    return Call("GET", f"/v1/hosts/{segment(name, 'host')}", op.HostView)
+
+
+def scan(request: op.ScanRequest) -> Call[list[op.HostKey]]:
+    return Call("POST", "/v1/hosts/scan", list[op.HostKey], body=request, seconds=SCAN_SECONDS)
+
+
+def add_host(request: op.HostAdd) -> Call[op.HostView]:
+    return Call("POST", "/v1/hosts", op.HostView, body=request)
+
+
+def provision(name: str) -> Call[op.OperationView]:
+    return Call("POST", f"/v1/hosts/{segment(name, 'host')}/provision", op.OperationView)
+
+
+def change_host(name: str, verb: str) -> Call[op.HostView]:
+    """`verb` is drain, resume or remove."""
+    return Call("POST", f"/v1/hosts/{segment(name, 'host')}/{verb}", op.HostView)
+
+
+def trust(name: str, host_key: str) -> Call[op.HostView]:
+    path = f"/v1/hosts/{segment(name, 'host')}/trust"
+    return Call("POST", path, op.HostView, body={"host_key": host_key})
+
+
+def operation(identity: str) -> Call[op.OperationView]:
+    return Call("GET", f"/v1/operations/{segment(identity, 'operation')}", op.OperationView)
+
+
+def configs() -> Call[list[op.ConfigView]]:
+    return Call("GET", "/v1/configs", list[op.ConfigView])
+
+
+def config(key: str) -> Call[op.ConfigView]:
+    return Call("GET", f"/v1/configs/{segment(key, 'config')}", op.ConfigView)
+
+
+def enable(key: str, request: op.EnableRequest) -> Call[op.ConfigView]:
+    return Call("POST", f"/v1/configs/{segment(key, 'config')}/enabled", op.ConfigView, body=request)
+
+
+def models(config: str | None = None) -> Call[list[op.ModelView]]:
+    return Call("GET", "/v1/models", list[op.ModelView], _given(config=config))
+
+
+def model(sha: str) -> Call[op.ModelView]:
+    return Call("GET", f"/v1/models/{segment(sha, 'model')}", op.ModelView)
+
+
+def evaluations(config: str | None = None, state: str | None = None) -> Call[list[op.EvaluationView]]:
+    return Call("GET", "/v1/evaluations", list[op.EvaluationView], _given(config=config, state=state))
+
+
+def evaluation(identity: str) -> Call[op.EvaluationView]:
+    return Call("GET", f"/v1/evaluations/{segment(identity, 'evaluation')}", op.EvaluationView)
+
+
+def promotion_plan(config: str, model: str | None = None) -> Call[op.PromotionView]:
+    path = f"/v1/promotions/{segment(config, 'config')}"
+    return Call("GET", path, op.PromotionView, _given(model=model))
+
+
+def promote(request: op.PromoteRequest) -> Call[op.PromotionView]:
+    return Call("POST", "/v1/promotions", op.PromotionView, body=request)
+
+
+def rollback(config: str, dry_run: bool) -> Call[op.PromotionView]:
+    path = f"/v1/rollback/{segment(config, 'config')}"
+    return Call("POST", path, op.PromotionView, {"dry_run": "true" if dry_run else "false"})
+
+
+def targets() -> Call[list[op.TargetView]]:
+    return Call("GET", "/v1/targets", list[op.TargetView])
+
+
+def target(name: str) -> Call[op.TargetView]:
+    return Call("GET", f"/v1/targets/{segment(name, 'target')}", op.TargetView)
+
+
+def add_target(request: op.TargetAdd) -> Call[op.TargetView]:
+    return Call("POST", "/v1/targets", op.TargetView, body=request)
+
+
+def deploy(request: op.DeployRequest) -> Call[op.DeploymentView]:
+    return Call("POST", "/v1/deployments", op.DeploymentView, body=request)
+
+
+def deployment(identity: str) -> Call[op.DeploymentView]:
+    return Call("GET", f"/v1/deployments/{segment(identity, 'deployment')}", op.DeploymentView)
+
+
+def jobs(
+    state: str | None = None, kind: str | None = None, limit: int | None = None
+) -> Call[list[op.JobView]]:
+    return Call("GET", "/v1/jobs", list[op.JobView], _given(state=state, kind=kind, limit=limit))
+
+
+def events(after: int | None = None, limit: int | None = None) -> Call[list[op.EventView]]:
+    return Call("GET", "/v1/events", list[op.EventView], _given(after=after, limit=limit))
+
+
+def verify_audit() -> Call[dict[str, Any]]:
+    """Walk the chain of audit rows; the answer says how many hold, or which is the first that fails."""
+    return Call("GET", "/v1/audit/verify", dict[str, Any], seconds=60.0)
