@@ -43,6 +43,7 @@ _MAX_SLOTS = 64
 def main(arguments: list[str]) -> int:
     """Run the agent; return its exit status, with one line on stderr for an error."""
     options = _parse(arguments)
+    log.addHandler(logging.NullHandler())
     layout = Layout(options.root.absolute())
     try:
         _run(layout, options.slots, options.runner)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from agents.files import sha256_of, sync_folder
+from agents.files import is_disk_full, sha256_of, sync_folder
 from ringrift.errors import CorruptData
 
 
@@ -59,10 +59,19 @@ class Cache:
     def _entries(self) -> list[tuple[Path, os.stat_result]]:
         return [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
 
+    def _receive(self, sha256: str, source: Source, part: Path, go_on: Callable[[], None]) -> None:
+        try:
+            source.download(sha256, part, go_on)
+        except OSError as error:
+            if is_disk_full(error):
+                # What filled the disk must not keep the next job from working.
+                part.unlink()
+            raise
+
     def _fetch(self, sha256: str, source: Source, path: Path, go_on: Callable[[], None]) -> None:
         part = path.with_name(f"{sha256}.part")
         if not part.exists() or sha256_of(part) != sha256:
-            source.download(sha256, part, go_on)
+            self._receive(sha256, source, part, go_on)
         found = sha256_of(part)
         if found != sha256:
             part.unlink()

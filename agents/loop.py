@@ -27,6 +27,7 @@ from ringrift.protocol.agent import Assignment, BeatReply, BeatRequest, LeaseReq
 log = logging.getLogger("agents")
 
 _FIRST_BEAT_SECONDS = 15.0
+_SHORTEST_BEAT_SECONDS = 0.2
 _TICK_SECONDS = 1.0
 _FULL_DISK_PAUSE = 30.0
 _JOIN_SECONDS = 15.0
@@ -66,7 +67,7 @@ class Agent:
         for slot in slots:
             slot.start()
         backoff = Backoff()
-        while not self._stopping.wait(_TICK_SECONDS):
+        while not self._stopping.wait(min(_TICK_SECONDS, max(0.0, next_beat - time.monotonic()))):
             for work in self._present():
                 work.enforce_deadline()
             if time.monotonic() >= next_beat:
@@ -109,7 +110,7 @@ class Agent:
             return min(backoff.next(), _FIRST_BEAT_SECONDS)
         backoff.reset()
         self._obey(reply, works)
-        return max(_TICK_SECONDS, reply.next_beat_seconds)
+        return max(_SHORTEST_BEAT_SECONDS, reply.next_beat_seconds)
 
     def _obey(self, reply: BeatReply, works: list[Work]) -> None:
         self._draining = reply.stop

@@ -79,7 +79,7 @@ class Supervision:
                 break
             if time.monotonic() - began >= HEALTHY_SECONDS:
                 pause = self.pauses.first
-            self.log.note(f"restarting in {pause:.1f} s")
+            self.log.note(f"restarting in {pause:g} s")
             self._wait(pause)
             if self._stopping:
                 break

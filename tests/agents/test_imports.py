@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LIST_MODULES = "import {module}, sys, json; print(json.dumps(sorted(sys.modules)))"
+
+
+def modules_after_importing(module, *flags):
+    command = [sys.executable, *flags, "-c", LIST_MODULES.format(module=module)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_the_agents_own_process_imports_nothing_that_computes():
+    found = modules_after_importing("agents.__main__")
+    assert "agents.loop" in found
+    heavy = ("numpy", "numba", "torch", "zstandard", "ringrift.learning", "ringrift.control", "sqlalchemy")
+    assert [name for name in heavy if name in found] == []
+
+
+@pytest.mark.parametrize("module", ["agents.supervisor", "agents.processes", "agents.files"])
+def test_the_supervisor_runs_without_any_installed_package(module):
+    found = modules_after_importing(module, "-S")
+    outside = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"__main__"}
+    assert outside <= {"agents", "ringrift"}
