@@ -20,7 +20,7 @@ def modules_after_importing(module, *flags):
 def test_the_agents_own_process_imports_nothing_that_computes():
     found = modules_after_importing("agents.__main__")
     assert "agents.loop" in found
-    heavy = ("numpy", "numba", "torch", "zstandard", "ringrift.learning", "ringrift.control", "sqlalchemy")
+    heavy = ("numpy", "numba", "torch", "ringrift.learning", "ringrift.control", "sqlalchemy")
     assert [name for name in heavy if name in found] == []
 
 
