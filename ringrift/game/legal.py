@@ -19,12 +19,12 @@ from ringrift.game.moves import (
     move_type,
 )
 from ringrift.game.phases import (
+    ACTIVE,
     CAPTURE,
     CHAIN,
     LINES,
     MOVEMENT,
     NOTHING_OWED,
-    OVER,
     PLACEMENT,
     TERRITORY,
 )
@@ -71,11 +71,11 @@ def legal_moves(geo, states, i, scratch, out):
     """Write the full legal set of position `i` to `out` (room for `geo.max_moves`); return its size.
 
     Each decision appears once. A recovery slide stands for all choices of the stack that pays for it and of the
-    window it collapses. An active game always has a legal move; a finished one has none.
+    window it collapses. An active game always has a legal move; any other has none.
     """
     s = states[i]
     phase = s["phase"]
-    if phase == OVER:
+    if s["status"] != ACTIVE:
         return 0
     if s["pending"] != NOTHING_OWED:
         return add_owed_eliminations(geo, states, i, out, 0)

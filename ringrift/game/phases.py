@@ -15,8 +15,10 @@ PHASE_NAMES = (
     "game_over",
 )
 
-ACTIVE, COMPLETED = range(2)
-STATUS_NAMES = ("active", "completed")
+ACTIVE, COMPLETED, ABANDONED, WAITING, PAUSED = range(5)
+"""Only an active game has legal moves. Completed and abandoned games are over; the last two come from a host."""
+
+STATUS_NAMES = ("active", "completed", "abandoned", "waiting", "paused")
 
 NOTHING_OWED, OWED_LINE, OWED_TERRITORY, OWED_RECOVERY = range(4)
 """What the mover still has to eliminate before anything else (field `pending`)."""

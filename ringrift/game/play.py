@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,23 +13,29 @@ from ringrift.game.config import GameConfig
 from ringrift.game.geometry import Geometry, geometry
 from ringrift.game.legal import is_legal, legal_moves
 from ringrift.game.moves import MOVE_NAMES, move_type
-from ringrift.game.phases import COMPLETED, PHASE_NAMES
+from ringrift.game.phases import OVER, PHASE_NAMES
 from ringrift.game.state import Scratch, new_positions, new_scratch, start
 
 
 class Game:
-    """A position with its legal moves, and the moves that led to it since the start or since loading."""
+    """A position with its legal moves, and the moves that led to it."""
 
     def __init__(self, config: GameConfig, states: npt.NDArray[np.void]) -> None:
-        """Take over `states`, one valid record of that config; `Game.new` makes the opening position."""
+        """Take over `states`, one valid record of that config; `Game.new` makes the opening position.
+
+        The moves before it are not known then: facts of the turn that the wire tells only by its move history
+        (`acted`, `recovered`, a claimed region) are lost when such a mid-turn game is written as JSON.
+        """
         self.config = config
         self.states = states
         self.geo: Geometry = geometry(config.board)
         self.scratch: Scratch = new_scratch(config.board)
-        self.played: list[tuple[int, int]] = []
-        """(seat, move) of every move applied through this object."""
-        self.earlier: list[dict[str, object]] = []
-        """Wire moves that came before, as loaded."""
+        self.origin = states.copy()
+        """The position in which this game began or was loaded."""
+        self.played: list[int] = []
+        """The moves applied since."""
+        self.earlier: list[dict[str, Any]] = []
+        """Moves before `origin`, as they stood in the loaded JSON."""
 
     @classmethod
     def new(cls, config: GameConfig, swap: bool = True) -> Game:
@@ -38,7 +46,7 @@ class Game:
 
     @property
     def over(self) -> bool:
-        return bool(self.states[0]["status"] == COMPLETED)
+        return bool(self.states[0]["phase"] == OVER)
 
     @property
     def winner(self) -> int:
@@ -68,12 +76,12 @@ class Game:
         """Play a move; raise `IllegalMove` and change nothing if it is not legal."""
         if not self.is_legal(move):
             raise IllegalMove(f"illegal {self._describe(move)} in {PHASE_NAMES[self.phase]}")
-        seat = self.player
         apply(self.geo, self.states, 0, self.scratch, int(move))
-        self.played.append((seat, int(move)))
+        self.played.append(int(move))
 
     def copy(self) -> Game:
         other = Game(self.config, self.states.copy())
+        other.origin = self.origin.copy()
         other.played = list(self.played)
         other.earlier = list(self.earlier)
         return other
