@@ -66,6 +66,8 @@ class RemoteFiles:
         local, size = await asyncio.to_thread(_measure, source)
         if local != sha256:
             raise CorruptData(f"{source} has SHA-256 {local[:12]}, expected {sha256[:12]}; it was not sent")
+        if await self._is_there(path, size, sha256):
+            return
         temporary = _beside(path, f"{sha256[:12]}.part")
         for again in (False, True):
             resumed = await self._send(source, size, temporary, mode)
@@ -136,6 +138,21 @@ class RemoteFiles:
             except asyncssh.SFTPNoSuchFile:
                 return []
         return sorted(name for name in found if name not in (".", ".."))
+
+    async def resolve(self, path: str) -> str:
+        """Return an absolute path for one that may begin with `~`, the login user's home."""
+        if not path.startswith("~"):
+            return path
+        sftp = await self._session()
+        with self._remote.speaking("looking for the home folder"):
+            home = await sftp.realpath(".")
+        return posixpath.join(str(home), path[1:].lstrip("/")).rstrip("/")
+
+    async def _is_there(self, path: str, size: int, sha256: str) -> bool:
+        sftp = await self._session()
+        with self._remote.speaking(f"reading {path}"):
+            same_size = await sftp.exists(path) and await _size_of(sftp, path) == size
+        return same_size and await self.sha256(path) == sha256
 
     async def _session(self) -> asyncssh.SFTPClient:
         """Return the connection's SFTP session, started by the first caller."""

@@ -1,0 +1,165 @@
+"""Facts of a host: typed, validated, frozen. What cannot be read is an error, never a guess."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hosts.fact_script import BEGIN, END, SCRIPT, probe
+from hosts.layout import FOLDERS
+from hosts.remote import Remote
+from ringrift.errors import CorruptData, EnvironmentProblem
+
+PROBE_SECONDS = 120.0
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Interpreter(_Fact):
+    """The interpreter that looked: the named one, else the one of `env`, else the base interpreter."""
+
+    python: str
+    version: str
+    markers: dict[str, str]
+    """The environment of PEP 508 markers."""
+    packages: dict[str, str | None]
+    """Installed versions of the packages that were asked for; None where not installed."""
+
+
+class AgentFacts(_Fact):
+    """The agent's folder; secrets appear as their SHA-256 only."""
+
+    enrolled: bool = False
+    identity_token: str | None = None
+    """SHA-256 of the token by which the agent was enrolled."""
+    host: str | None = None
+    release: str | None = None
+    python: str | None = None
+    token: str | None = None
+    """SHA-256 of the token that waits in `agent.json`."""
+    mode: int | None = None
+
+
+class UnitFacts(_Fact):
+    """A systemd unit: the SHA-256 of its file, and `systemctl is-active`."""
+
+    sha256: str
+    state: str
+
+
+class SupervisedFacts(_Fact):
+    """What `agents.supervisor status` says."""
+
+    state: str
+    argv: tuple[str, ...] = ()
+    last_exit: int | None = None
+
+
+class TargetFacts(_Fact):
+    """An inference target's folder; `manifest` and `files` are of the wished generation."""
+
+    generations: tuple[str, ...] = ()
+    current: str | None = None
+    """Where the `current` link points, relative to the target's folder."""
+    manifest: dict[str, Any] | None = None
+    files: dict[str, str | None] = {}
+    """Model file -> SHA-256 as computed there; None where there is no such file."""
+
+
+class Facts(_Fact):
+    """One look at a host."""
+
+    os: str
+    arch: str
+    user: str
+    uid: int
+    home: str
+    root: str
+    """Absolute."""
+    disk_free_kib: int = Field(ge=0)
+    writable: bool
+    systemd: Literal["system", "user", "none"]
+    base_python: str
+    """Absolute path of a Python >= 3.11 found on the PATH; looked for where no other interpreter serves."""
+    base_venv: bool
+    own_python: bool
+    """Whether `env/` under the root has a Python >= 3.11."""
+    named_python: bool
+    """Whether the interpreter that the host's spec names runs and is Python >= 3.11."""
+    interpreter: Interpreter | None = None
+    releases: tuple[str, ...] = ()
+    release_intact: bool = False
+    """Every file of the wished release is there with its recorded hash."""
+    modes: dict[str, int | None] = {}
+    """Folders below the root -> permission bits; None where missing."""
+    warm: dict[str, Any] | None = None
+    agent: AgentFacts = AgentFacts()
+    unit: UnitFacts | None = None
+    supervised: SupervisedFacts | None = None
+    target: TargetFacts | None = None
+
+
+class Question(_Fact):
+    """What to look at; the answer is a `Facts`."""
+
+    root: str
+    python: str = ""
+    release: str = ""
+    record: str = ""
+    """The release's RECORD file, relative to its folder."""
+    packages: tuple[str, ...] = ()
+    service: str = ""
+    unit: str = ""
+    target: str = ""
+    generation: int = 0
+    model_files: tuple[str, ...] = ()
+
+
+async def gather(remote: Remote, question: Question) -> Facts:
+    """Look at a host; raises EnvironmentProblem when it cannot be looked at, CorruptData for garbage."""
+    nonce = secrets.token_hex(8)
+    wish = {**question.model_dump(), "folders": FOLDERS}
+    argv = ["sh", "-s", "--", nonce, question.root, question.python, json.dumps(wish), probe()]
+    done = await remote.run(argv, stdin=SCRIPT.encode(), seconds=PROBE_SECONDS)
+    values = extract(done.stdout, nonce)
+    if values is None:
+        raise EnvironmentProblem(
+            f"{remote.name}: looking at the host failed: {done.last_words() or 'it printed nothing'}",
+            hint="is its login shell able to run sh?",
+        )
+    return parse(remote.name, values)
+
+
+def extract(output: str, nonce: str) -> dict[str, str] | None:
+    """Return the `name=value` lines between the markers, or None when either marker is missing."""
+    _, begun, rest = output.partition(f"{BEGIN} {nonce}\n")
+    body, ended, _ = rest.partition(f"{END} {nonce}\n")
+    if not begun or not ended:
+        return None
+    pairs = (line.partition("=") for line in body.splitlines())
+    return {name: value for name, sign, value in pairs if sign}
+
+
+def parse(host: str, values: Mapping[str, str]) -> Facts:
+    """Validate what the script printed; raises CorruptData naming the first field that is wrong."""
+    data: dict[str, Any] = dict(values)
+    text = data.pop("probe", "").strip()
+    try:
+        seen = json.loads(text) if text else {}
+        if not isinstance(seen, dict):
+            raise ValueError("probe is no JSON object")
+        data.update(seen)
+        data["interpreter"] = seen or None
+        return Facts.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise CorruptData(f"facts of {host} cannot be used: {field}: {first['msg']}") from None
+    except ValueError as error:
+        raise CorruptData(f"facts of {host} cannot be used: {error}") from None

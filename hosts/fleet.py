@@ -1,0 +1,108 @@
+"""The fleet as the controller sees it: `ringrift.control.domain.ports.Fleet` over SSH."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from hosts import provision as provisioning
+from hosts import tunnel, wheel
+from hosts.connection import Connector
+from hosts.facts import Facts, Question, gather
+from hosts.layout import check_root
+from hosts.provision import FleetSettings
+from hosts.remote import Remote
+from hosts.runner import execute
+from hosts.steps import agent_service, service
+from ringrift.control.domain.ports import (
+    HostSpec,
+    ProvisionOutcome,
+    ShownKey,
+    StepReport,
+)
+from ringrift.errors import NotFound
+
+
+class SshFleet:
+    """One cached connection per host, shared by tunnel, provisioning and deployment.
+
+    `home` is RINGRIFT_HOME: the controller's key lies in `home/ssh`, built wheels in `home/releases`.
+    """
+
+    def __init__(self, home: Path, settings: FleetSettings | None = None) -> None:
+        self._home = home
+        self._settings = settings or FleetSettings()
+        self._connector = Connector(home)
+        self._open: dict[str, tuple[HostSpec, Remote]] = {}
+        self._connecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Held while a host is changed, so that two operations on it never mix."""
+
+    async def scan(self, address: str, port: int) -> list[ShownKey]:
+        """Return the key that an address shows, without logging in; raises Unreachable."""
+        return await self._connector.scan(address, port)
+
+    async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
+        """Bring a host to a started agent; `token` None keeps its enrolment. Idempotent and resumable."""
+        built = await asyncio.to_thread(wheel.build, self._home)
+        async with self._changing[host.name]:
+            remote = await self._remote(host)
+            return await provisioning.provision(remote, host, built, self._settings, token, report)
+
+    async def hold_tunnel(
+        self, host: HostSpec, agents_socket: Path, opened: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Forward the agents' API to the host, publish where it is, call `opened`, return when it is cut."""
+        remote = await self._remote(host)
+        root = await remote.files.resolve(check_root(host.root))
+        await tunnel.hold(remote, root, agents_socket, opened)
+
+    async def agent_enrolled(self, host: HostSpec) -> bool:
+        """Tell whether the host's agent has been enrolled and holds its key."""
+        facts = await self._facts(await self._remote(host), host)
+        return facts.agent.enrolled
+
+    async def restart_agent(self, host: HostSpec) -> None:
+        """Start the agent's service anew, as it was provisioned; raises NotFound when there is none."""
+        async with self._changing[host.name]:
+            remote = await self._remote(host)
+            release = (await self._facts(remote, host)).agent.release or ""
+            facts = await self._facts(remote, host, release)
+            commands = service.restart(
+                facts, agent_service.NAME, agent_service.unit(host.name), release
+            )
+            if not commands:
+                raise NotFound(f"{host.name} has no agent to restart", hint="provision the host")
+            for command in commands:
+                await execute(remote, command)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        remotes = [remote for _, remote in self._open.values()]
+        self._open.clear()
+        for remote in remotes:
+            remote.connection.close()
+        await asyncio.gather(*(remote.connection.wait_closed() for remote in remotes))
+
+    async def _remote(self, host: HostSpec) -> Remote:
+        """Return the host's open connection, or a new one where there is none or the spec has changed."""
+        async with self._connecting[host.name]:
+            spec, remote = self._open.get(host.name, (None, None))
+            if remote is not None and not remote.connection.is_closed():
+                if spec == host:
+                    return remote
+                remote.connection.close()
+            self._open.pop(host.name, None)
+            remote = Remote(host.name, await self._connector.connect(host))
+            self._open[host.name] = (host, remote)
+            return remote
+
+    async def _facts(self, remote: Remote, host: HostSpec, release: str = "") -> Facts:
+        unit = agent_service.unit(host.name)
+        root = check_root(host.root)
+        question = Question(
+            root=root, python=host.python or "", release=release, service=agent_service.NAME, unit=unit
+        )
+        return await gather(remote, question)

@@ -1,0 +1,196 @@
+"""The Python part of looking at a host. It is sent there as text and prints one line of JSON.
+
+Standard library only, no backslash in its text (it travels through a login shell), and it changes nothing.
+Arguments: a JSON object with what to look at (`hosts.facts.Question`), the absolute root folder, and which
+systemd can be used: system, user or none.
+"""
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+
+def read(*parts):
+    try:
+        with root.joinpath(*parts).open("rb") as file:
+            return file.read(1 << 20)
+    except OSError:
+        return None
+
+
+def document(*parts):
+    try:
+        value = json.loads((read(*parts) or b"null").decode())
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def digest(*parts):
+    total = hashlib.sha256()
+    try:
+        with root.joinpath(*parts).open("rb") as file:
+            for block in iter(lambda: file.read(1 << 20), b""):
+                total.update(block)
+    except OSError:
+        return None
+    return total.hexdigest()
+
+
+def mode(*parts):
+    try:
+        return root.joinpath(*parts).stat().st_mode & 0o777
+    except OSError:
+        return None
+
+
+def folders(*parts):
+    try:
+        with os.scandir(root.joinpath(*parts)) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
+
+
+def version_of(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def intact():
+    """Tell whether every file of the release has the hash that its RECORD gives."""
+    try:
+        with (root / release / wish["record"]).open(newline="") as file:
+            rows = [row for row in csv.reader(file) if row[1]]
+    except OSError:
+        return False
+    for path, expected, _ in rows:
+        found = bytes.fromhex(digest(release, path) or "")
+        if expected != "sha256=" + base64.urlsafe_b64encode(found).decode().rstrip("="):
+            return False
+    return bool(rows)
+
+
+def markers():
+    return {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": platform.python_version(),
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
+def agent():
+    """Tell how the agent stands; a secret leaves the host only as its SHA-256."""
+    config = document("agent", "agent.json") or {}
+    identity = document("agent", "identity.json") or {}
+    token = config.get("token")
+    return {
+        "enrolled": "agent" in identity and read("agent", "key") is not None,
+        "identity_token": identity.get("token"),
+        "host": config.get("host"),
+        "release": config.get("release"),
+        "python": config.get("python"),
+        "token": hashlib.sha256(token.encode()).hexdigest() if isinstance(token, str) else None,
+        "mode": mode("agent", "agent.json"),
+    }
+
+
+def unit():
+    if not wish["unit"] or systemd == "none":
+        return None
+    name = wish["unit"] + ".service"
+    if systemd == "user":
+        path, scope = Path.home() / ".config/systemd/user" / name, ["--user"]
+    else:
+        path, scope = Path("/etc/systemd/system") / name, []
+    content = digest(path)
+    if content is None:
+        return None
+    return {"sha256": content, "state": output(["systemctl", *scope, "is-active", name]) or "unknown"}
+
+
+def supervised():
+    if not wish["service"] or not (root / release / "agents").is_dir():
+        return None
+    place = ["--dir", str(root / "run" / "services"), "--name", wish["service"]]
+    try:
+        return json.loads(output([sys.executable, "-m", "agents.supervisor", "status", *place]))
+    except ValueError:
+        return None
+
+
+def output(argv):
+    """Return what a program prints, whatever its exit status; nothing when it cannot run."""
+    environment = dict(os.environ, PYTHONPATH=str(root / release))
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
+
+
+def target():
+    if not wish["target"]:
+        return None
+    base = Path("inference", wish["target"])
+    generation = base / "models" / str(wish["generation"])
+    try:
+        current = str((root / base / "current").readlink())
+    except OSError:
+        current = None
+    return {
+        "generations": folders(base, "models"),
+        "current": current,
+        "manifest": document(generation, "manifest.json"),
+        "files": {name: digest(generation, name) for name in wish["model_files"]},
+    }
+
+
+def answer():
+    return {
+        "python": sys.executable,
+        "version": platform.python_version(),
+        "markers": markers(),
+        "packages": {name: version_of(name) for name in wish["packages"]},
+        "releases": folders("releases"),
+        "release_intact": intact(),
+        "modes": {name: mode(name) for name in wish["folders"]},
+        "warm": document("cache", "numba", "warm-" + wish["release"] + ".json"),
+        "agent": agent(),
+        "unit": unit(),
+        "supervised": supervised(),
+        "target": target(),
+    }
+
+
+if __name__ == "__main__":
+    wish = json.loads(sys.argv[1])
+    root = Path(sys.argv[2])
+    systemd = sys.argv[3]
+    release = Path("releases", wish["release"])
+    sys.stdout.write(json.dumps(answer()) + chr(10))

@@ -1,0 +1,105 @@
+"""Bringing a host from nothing, or from wherever it stands, to a started agent."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from hosts import wheel
+from hosts.facts import Facts, Question
+from hosts.layout import check_root, services
+from hosts.remote import Remote
+from hosts.runner import StepRunner
+from hosts.steps import agent_config, agent_service, environment, folders, release, warmup
+from hosts.steps.wish import Wish
+from ringrift.control.domain.ports import HostSpec, ProvisionOutcome, StepReport
+from ringrift.errors import EnvironmentProblem
+
+
+@dataclass(frozen=True)
+class FleetSettings:
+    """How hosts are provisioned."""
+
+    warm: bool = True
+    """Compile the kernels at provisioning; without it they compile at their first use."""
+    systemd: bool = True
+    """Use systemd where it is usable; without it always our supervisor."""
+
+
+def wish_for(
+    host: HostSpec, built: wheel.Release, extra: str, settings: FleetSettings, token: str | None = None
+) -> Wish:
+    """Return the wished state of a host for this release."""
+    return Wish(
+        host=host.name,
+        extra=extra,
+        release=built.name,
+        wheel=str(built.path),
+        wheel_sha256=built.sha256,
+        requirements=built.requirements[extra],
+        python=host.python,
+        warm=settings.warm,
+        systemd=settings.systemd,
+        slots=host.slots,
+        token=token,
+    )
+
+
+def question_for(host: HostSpec, wish: Wish, name: str, unit: str) -> Question:
+    """Return what to look at on the host for a service of this name and systemd unit."""
+    return Question(
+        root=check_root(host.root),
+        python=host.python or "",
+        release=wish.release,
+        record=wheel.RECORD,
+        packages=environment.package_names(wish.requirements),
+        service=name,
+        unit=unit,
+    )
+
+
+async def provision(
+    remote: Remote,
+    host: HostSpec,
+    built: wheel.Release,
+    settings: FleetSettings,
+    token: str | None,
+    report: StepReport,
+) -> ProvisionOutcome:
+    """Take the host through every step. Idempotent; killed anywhere and called again, it resumes."""
+    wish = wish_for(host, built, "agent", settings, token)
+    question = question_for(host, wish, agent_service.NAME, agent_service.unit(host.name))
+    runner = StepRunner(remote, question, report)
+    await runner.look()
+    await prepare(runner, wish)
+    await runner.step("agent configuration", functools.partial(agent_config.plan, wish=wish))
+    try:
+        await runner.step("agent service", functools.partial(agent_service.plan, wish=wish))
+    except EnvironmentProblem as problem:
+        raise await with_log(remote, runner.facts, agent_service.NAME, problem) from None
+    return ProvisionOutcome(facts=_recorded(runner.facts), release=built.name)
+
+
+async def prepare(runner: StepRunner, wish: Wish) -> None:
+    """Take a host through the steps that agents and inference targets share."""
+    await runner.step("folders", functools.partial(folders.plan, wish=wish))
+    await runner.step("release", functools.partial(release.plan, wish=wish))
+    await runner.step("environment", functools.partial(environment.plan, wish=wish))
+    await runner.step("warm-up", functools.partial(warmup.plan, wish=wish))
+
+
+async def with_log(
+    remote: Remote, facts: Facts, name: str, problem: EnvironmentProblem
+) -> EnvironmentProblem:
+    """Add the last line of a supervised program's log to why it does not run."""
+    done = await remote.run(["tail", "-n", "1", f"{services(facts.root)}/{name}.log"])
+    last = done.stdout.strip()[-300:]
+    if not last:
+        return problem
+    return EnvironmentProblem(f"{problem.message}; its log ends with: {last}", hint=problem.hint)
+
+
+def _recorded(facts: Facts) -> dict[str, object]:
+    """Return the facts that are worth keeping."""
+    kept = {"os", "arch", "user", "home", "root", "disk_free_kib", "systemd", "interpreter", "releases"}
+    return facts.model_dump(mode="json", include=kept)

@@ -1,0 +1,39 @@
+"""`agent/agent.json`: who the agent is and, until it is enrolled, its single-use token. Mode 0600."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+
+from hosts.facts import Facts
+from hosts.steps.commands import Command, PutFile
+from hosts.steps.wish import Wish, interpreter
+
+
+def plan(facts: Facts, wish: Wish) -> list[Command]:
+    """Write the file where it differs. A token is written unless the agent was enrolled with exactly it."""
+    agent = facts.agent
+    token = wish.token if wish.token and agent.identity_token != token_digest(wish.token) else None
+    python = interpreter(facts, wish)
+    same = (agent.host, agent.release, agent.python, agent.mode) == (wish.host, wish.release, python, 0o600)
+    # Without a new token a waiting one stays: the agent erases it itself when it is enrolled.
+    if same and (token is None or agent.token == token_digest(token)):
+        return []
+    content: dict[str, object] = {"host": wish.host, "release": wish.release, "python": python}
+    if token is not None:
+        content["token"] = token
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    return [PutFile(posixpath.join(facts.root, "agent", "agent.json"), text, 0o600, secret=True)]
+
+
+def enrolment(facts: Facts, wish: Wish) -> str:
+    """Return what names the enrolment that the agent works under; another value means start it anew."""
+    if wish.token:
+        return token_digest(wish.token)[:12]
+    return (facts.agent.token or facts.agent.identity_token or "")[:12]
+
+
+def token_digest(token: str) -> str:
+    """Return the SHA-256 by which facts speak of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()

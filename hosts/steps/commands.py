@@ -1,0 +1,76 @@
+"""What a step may ask for. Paths are absolute paths on the host."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Mkdir:
+    """Make a folder, and those above it; an existing one gets the mode."""
+
+    path: str
+    mode: int = 0o755
+
+
+@dataclass(frozen=True)
+class PutFile:
+    """Write a small text file atomically. A `secret` content never appears in a description."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Copy a file of the controller; it appears only with the right SHA-256."""
+
+    source: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Rename within one file system, atomically."""
+
+    source: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """Point a symbolic link at `target`, replacing an older link atomically."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove a file, link or folder; nothing there is fine."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run a program that must end with status 0 within `seconds`. `env` is sorted pairs."""
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    seconds: float = 60.0
+
+
+Command = Mkdir | PutFile | Upload | Rename | Link | Remove | Run
+
+
+def describe(command: Command) -> dict[str, Any]:
+    """Return a command as JSON data for plans and case files, with secrets left out."""
+    data = {"do": type(command).__name__, **asdict(command)}
+    if isinstance(command, PutFile) and command.secret:
+        data["content"] = "(secret)"
+    return data

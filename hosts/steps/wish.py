@@ -1,0 +1,69 @@
+"""What is wanted of a host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hosts import layout
+from hosts.facts import Facts
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The wished state of one service on one host: its release, its interpreter, its command."""
+
+    host: str
+    extra: str
+    """`agent` or `inference`: whose requirements the interpreter must meet."""
+    release: str
+    wheel: str
+    """The wheel's path on the controller."""
+    wheel_sha256: str
+    requirements: tuple[str, ...]
+    python: str | None = None
+    """An existing interpreter, which is only checked; None makes `env/` under the root."""
+    warm: bool = True
+    """Compile the kernels at provisioning; without it they compile at their first use."""
+    systemd: bool = True
+    """Use systemd where it is usable; without it always our supervisor."""
+    slots: int = 1
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class TargetModel:
+    """One model of a deployment: config key, SHA-256, path on the controller, the champion's generation."""
+
+    config: str
+    sha256: str
+    path: str
+    generation: int
+
+    @property
+    def file(self) -> str:
+        return f"canonical_{self.config}.pth"
+
+
+@dataclass(frozen=True)
+class TargetWish:
+    """The wished state of one inference target."""
+
+    target: str
+    port: int
+    deployment: str
+    generation: int
+    models: tuple[TargetModel, ...]
+
+
+def interpreter(facts: Facts, wish: Wish) -> str:
+    """Return the interpreter that runs our programs on the host."""
+    return wish.python or layout.environment_python(facts.root)
+
+
+def program_environment(facts: Facts, wish: Wish) -> tuple[tuple[str, str], ...]:
+    """Return the environment variables of every program of ours on the host, sorted."""
+    return (
+        ("NUMBA_CACHE_DIR", layout.numba_cache(facts.root)),
+        ("OMP_WAIT_POLICY", "passive"),
+        ("PYTHONPATH", layout.release(facts.root, wish.release)),
+    )

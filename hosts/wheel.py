@@ -1,0 +1,153 @@
+"""The wheel that hosts get: what a host runs of ours, and nothing of the controller.
+
+The same sources give the same bytes everywhere: entries are sorted, carry one fixed date, and are stored
+uncompressed, so that no version of zlib shows in the hash. A release is named by the first 12 hex digits of
+the wheel's SHA-256.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import os
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from ringrift import __version__
+from ringrift.errors import EnvironmentProblem
+
+PACKAGES = ("agents", "inference", "ringrift")
+LEFT_OUT = ("ringrift/cli/", "ringrift/client.py", "ringrift/control/")
+"""Parts of our packages that no host runs."""
+DIST_INFO = f"ringrift-{__version__}.dist-info"
+_WHEEL = b"Wheel-Version: 1.0\nGenerator: ringrift\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+RECORD = f"{DIST_INFO}/RECORD"
+_DATE = (1980, 1, 1, 0, 0, 0)
+_COMPILED = (".pyc", ".pyo", ".nbi", ".nbc")
+_EXTRAS = ("agent", "inference")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A wheel on the controller's disk, and what it requires on a host: extra -> PEP 508 requirements."""
+
+    sha256: str
+    path: Path
+    requirements: dict[str, tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        return self.sha256[:12]
+
+
+def build(home: Path, source: Path | None = None) -> Release:
+    """Build the wheel into `home/releases` and return it; nothing is written when it is there already.
+
+    `source` is the folder that holds our packages; by default the one that they are imported from.
+    """
+    source = source or package_folder()
+    requirements = requirements_of(source)
+    data = wheel_bytes(source, requirements)
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = home / "releases" / sha256[:12] / f"ringrift-{__version__}-py3-none-any.whl"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    return Release(sha256, path, requirements)
+
+
+def package_folder() -> Path:
+    """Return the folder that our packages are imported from; EnvironmentProblem for a broken install."""
+    folders = set()
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise EnvironmentProblem(f"package {name} is not installed here", hint="install ringrift anew")
+        folders.add(Path(spec.submodule_search_locations[0]).resolve().parent)
+    if len(folders) != 1:
+        raise EnvironmentProblem(f"our packages come from several folders: {sorted(map(str, folders))}")
+    return folders.pop()
+
+
+def requirements_of(source: Path) -> dict[str, tuple[str, ...]]:
+    """Return what each extra requires, from the checkout's pyproject.toml or the installed metadata."""
+    project_file = source / "pyproject.toml"
+    if project_file.exists():
+        extras = tomllib.loads(project_file.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+        return {extra: tuple(_resolved(extras, extra)) for extra in _EXTRAS}
+    stated = importlib.metadata.requires("ringrift") or []
+    return {extra: tuple(line for line in stated if _belongs(line, extra)) for extra in _EXTRAS}
+
+
+def wheel_bytes(source: Path, requirements: dict[str, tuple[str, ...]]) -> bytes:
+    """Return the wheel of the packages below `source`; equal sources give equal bytes."""
+    entries = {name: path.read_bytes() for name, path in _sources(source)}
+    entries[f"{DIST_INFO}/METADATA"] = _metadata(requirements).encode()
+    entries[f"{DIST_INFO}/WHEEL"] = _WHEEL
+    rows = [f"{name},sha256={_record_hash(data)},{len(data)}" for name, data in sorted(entries.items())]
+    entries[RECORD] = "\n".join([*rows, f"{RECORD},,", ""]).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as wheel:
+        for name in sorted(entries):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system = 3
+            info.external_attr = 0o100644 << 16
+            wheel.writestr(info, entries[name])
+    return buffer.getvalue()
+
+
+def _sources(source: Path) -> Iterator[tuple[str, Path]]:
+    for package in PACKAGES:
+        for path in sorted((source / package).rglob("*")):
+            relative = path.relative_to(source)
+            hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+            wanted = path.is_file() and not hidden and path.suffix not in _COMPILED
+            if wanted and not relative.as_posix().startswith(LEFT_OUT):
+                yield relative.as_posix(), path
+
+
+def _metadata(requirements: dict[str, tuple[str, ...]]) -> str:
+    lines = ["Metadata-Version: 2.1", "Name: ringrift", f"Version: {__version__}", "Requires-Python: >=3.11"]
+    for extra in sorted(requirements):
+        lines.append(f"Provides-Extra: {extra}")
+        lines += [f"Requires-Dist: {_of_extra(text, extra)}" for text in requirements[extra]]
+    return "\n".join(lines) + "\n"
+
+
+def _of_extra(text: str, extra: str) -> str:
+    name, _, marker = (part.strip() for part in text.partition(";"))
+    if "extra" in marker:
+        return text
+    condition = f'extra == "{extra}"'
+    return f"{name}; ({marker}) and {condition}" if marker else f"{name}; {condition}"
+
+
+def _resolved(extras: dict[str, list[str]], extra: str) -> Iterator[str]:
+    """Yield an extra's requirements with references to our own extras replaced by theirs."""
+    for text in extras[extra]:
+        requirement = Requirement(text)
+        if requirement.name == "ringrift":
+            for other in sorted(requirement.extras):
+                yield from _resolved(extras, other)
+        else:
+            yield text
+
+
+def _belongs(text: str, extra: str) -> bool:
+    """Tell whether a line of installed metadata is of this extra, whatever else its marker says."""
+    quoted = text.replace('"', "'")
+    return f"extra == '{extra}'" in quoted
+
+
+def _record_hash(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
