@@ -1,0 +1,127 @@
+"""The one gate of promotions. All conditions must hold; what is missing fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringrift.control.domain.evaluations import ANCHOR
+from ringrift.protocol.operator import Condition
+
+
+@dataclass(frozen=True)
+class EvaluationFacts:
+    """An evaluation as its rows tell it. `verdict` is computed anew from the rows; `id_matches` tells that
+    the registration still hashes to the evaluation's id; `unverified` counts its shards that were not
+    replayed and found sound."""
+
+    id: str
+    id_matches: bool
+    config: str
+    candidate: str
+    opponent: str
+    state: str
+    verdict: str
+    blocks: int
+    complete_blocks: int
+    games: int
+    players: int
+    unverified: int
+
+
+@dataclass(frozen=True)
+class GateFacts:
+    """What is known about a promotion of `model` to champion of `config`.
+
+    `model_config` is None for an unknown model. `parents` are its ancestors' configs, nearest first, None for
+    an ancestor that is not in the store.
+    """
+
+    config: str
+    model: str
+    champion: str | None
+    model_config: str | None
+    model_state: str
+    dataset_config: str | None
+    architecture: str
+    parent_architecture: str | None
+    parents: tuple[str | None, ...]
+    evaluation: EvaluationFacts | None
+
+
+def gate_conditions(facts: GateFacts) -> list[Condition]:
+    """Return every condition of the promotion; it is allowed when all passed."""
+    return [*_model_conditions(facts), *_evaluation_conditions(facts)]
+
+
+def allowed(conditions: list[Condition]) -> bool:
+    """Tell whether the gate is open: there are conditions, and all of them hold."""
+    return bool(conditions) and all(condition.passed for condition in conditions)
+
+
+def _condition(name: str, value: object, limit: object, passed: bool, reason: str) -> Condition:
+    return Condition(name=name, value=str(value), limit=str(limit), passed=passed, reason=reason)
+
+
+def _model_conditions(facts: GateFacts) -> list[Condition]:
+    parents = ", ".join(parent or "missing" for parent in facts.parents) or "from scratch"
+    same_shape = facts.parent_architecture in (None, facts.architecture)
+    return [
+        _condition(
+            "model", facts.model_config or "unknown", facts.config, facts.model_config == facts.config,
+            "the model must be of this config",
+        ),
+        _condition(
+            "model state", facts.model_state, "candidate or retired",
+            facts.model_state in ("candidate", "retired"), "rejected models stay rejected",
+        ),
+        _condition(
+            "data set", facts.dataset_config or "missing", facts.config,
+            facts.dataset_config == facts.config, "it must have been trained on this config's games",
+        ),
+        _condition(
+            "architecture", facts.architecture, facts.parent_architecture or facts.architecture,
+            same_shape, "a model keeps its parent's shape",
+        ),
+        _condition(
+            "parent chain", parents, f"all {facts.config}",
+            all(parent == facts.config for parent in facts.parents), "every ancestor must be known",
+        ),
+    ]  # fmt: skip
+
+
+def _evaluation_conditions(facts: GateFacts) -> list[Condition]:
+    wanted = facts.champion or ANCHOR
+    found = facts.evaluation
+    if found is None:
+        return [
+            _condition(
+                "evaluation", "none", f"against {wanted[:12]}", False,
+                "a promotion needs an evaluation against the champion that stands now",
+            )
+        ]  # fmt: skip
+    expected_games = found.blocks * found.players
+    return [
+        _condition(
+            "evaluation", found.id[:12], "of this model and config",
+            found.candidate == facts.model and found.config == facts.config,
+            "evidence counts for its own model and config only",
+        ),
+        _condition(
+            "opponent", found.opponent[:12], wanted[:12], found.opponent == wanted,
+            "a first champion must beat the random anchor, a later one the present champion",
+        ),
+        _condition(
+            "registered test", "unchanged" if found.id_matches else "changed", "unchanged",
+            found.id_matches, "the test was fixed before game 1",
+        ),
+        _condition(
+            "verdict", f"{found.state}, {found.verdict}", "accepted, accept",
+            found.state == "accepted" and found.verdict == "accept", "decided by the registered test",
+        ),
+        _condition("games", found.games, f"{expected_games} and > 0",
+                   found.games == expected_games and found.games > 0, "no verdict without games"),
+        _condition("blocks", found.complete_blocks, found.blocks,
+                   found.complete_blocks == found.blocks and found.blocks > 0, "every block whole and once"),
+        _condition("replayed", f"{found.unverified} shards unverified", "0", found.unverified == 0,
+                   "every evaluated game was replayed through the rules"),
+    ]  # fmt: skip

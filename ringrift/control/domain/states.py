@@ -1,0 +1,51 @@
+"""The state machines: which state may follow which. Everything else is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ringrift.errors import Conflict
+
+Machine = Mapping[str, frozenset[str]]
+
+
+def _machine(**following: str) -> Machine:
+    return {state: frozenset(names.split()) for state, names in following.items()}
+
+
+HOST = _machine(
+    new="provisioning retired",
+    provisioning="ready quarantined unreachable new retired provisioning draining",
+    ready="provisioning draining quarantined unreachable retired",
+    draining="provisioning ready quarantined unreachable retired",
+    quarantined="provisioning ready draining retired unreachable",
+    unreachable="provisioning ready draining quarantined retired new",
+    retired="new",
+)
+JOB = _machine(
+    queued="leased cancelled",
+    leased="queued succeeded failed quarantined cancelled",
+    succeeded="",
+    failed="",
+    quarantined="",
+    cancelled="",
+)
+ASSIGNMENT = _machine(
+    running="succeeded failed expired cancelled", succeeded="", failed="", expired="", cancelled=""
+)
+SHARD = _machine(received="sound refused", sound="", refused="")
+MODEL = _machine(
+    candidate="champion rejected retired",
+    champion="retired",
+    retired="champion",
+    rejected="",
+)
+EVALUATION = _machine(running="accepted rejected superseded", accepted="", rejected="", superseded="running")
+OPERATION = _machine(running="succeeded failed", succeeded="", failed="")
+
+
+def advance(machine: Machine, what: str, current: str, wanted: str) -> str:
+    """Return `wanted` when it may follow `current`; raise `Conflict` naming `what` otherwise."""
+    if wanted not in machine[current]:
+        raise Conflict(f"{what} is {current} and cannot become {wanted}")
+    return wanted

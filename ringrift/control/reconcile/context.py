@@ -1,0 +1,74 @@
+"""What every reconciler and every API handler works with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ringrift.control.artifacts import ArtifactStore
+from ringrift.control.domain.ports import Fleet
+from ringrift.control.settings import Settings
+from ringrift.control.store.store import Store
+
+
+class Flights:
+    """Long actions under way, one task per key, so that a pass never starts the same one twice."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._tasks
+
+    def keys(self) -> list[str]:
+        """Return the keys of what is under way."""
+        return list(self._tasks)
+
+    def start(self, key: str, action: Coroutine[Any, Any, None]) -> None:
+        """Start an action; its key is free again when it ended."""
+        task = asyncio.create_task(action, name=key)
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+
+    async def stop(self, key: str) -> None:
+        """Cancel an action and wait for its end."""
+        task = self._tasks.get(key)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Cancel everything and wait for the ends."""
+        for key in self.keys():
+            await self.stop(key)
+
+
+@dataclass
+class Context:
+    """The controller's parts: rows, files, hosts, numbers, and what is under way."""
+
+    store: Store
+    artifacts: ArtifactStore
+    fleet: Fleet
+    settings: Settings
+    home: Path
+    agents_socket: Path
+    flights: Flights = field(default_factory=Flights)
+    wakers: list[asyncio.Event] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    leading: bool = True
+    """Whether this controller reconciles; on Postgres only one does."""
+
+    def wake(self) -> None:
+        """Let every reconciler make a pass now instead of at its next time."""
+        for event in self.wakers:
+            event.set()

@@ -1,0 +1,211 @@
+"""Every number that the controller decides with: one named, documented default each.
+
+`RINGRIFT_HOME/config.toml` overrides them by section and name, for example
+
+    [training]
+    min_positions = 20000
+
+Unknown sections and names are refused, so that a misspelt setting is never silently the default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from ringrift.errors import BadInput, EnvironmentProblem
+from ringrift.learning.sprt import Test
+
+
+def bounded(default: float, low: float, high: float) -> Any:
+    """Declare a number with its default and its inclusive bounds."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """Heartbeats, leases and repair of agents."""
+
+    beat_seconds: float = bounded(15.0, 0.1, 300.0)
+    stale_seconds: float = bounded(45.0, 0.2, 3600.0)
+    """Heartbeat age from which a host is `stale`."""
+    down_seconds: float = bounded(90.0, 0.3, 7200.0)
+    """Heartbeat age from which a host is `down`; still never taken for dead."""
+    lease_seconds: float = bounded(120.0, 1.0, 86_400.0)
+    """Every heartbeat extends the lease to this: longer than `down_seconds`, so that slow is not dead."""
+    attempts: int = bounded(3, 1, 20)
+    """Tries of a job before it is failed (reported failures) or quarantined (vanished agents)."""
+    retry_seconds: float = bounded(5.0, 0.0, 3600.0)
+    """Pause before a failed job is handed out again, times the attempts so far."""
+    idle_seconds: float = bounded(5.0, 0.1, 300.0)
+    """When an agent without work asks again."""
+    patience_seconds: float = bounded(60.0, 0.0, 86_400.0)
+    """How long a job waits for another agent than the one it should avoid."""
+    restarts: int = bounded(3, 0, 20)
+    """Agent restarts over SSH before its host is quarantined."""
+    restart_seconds: float = bounded(60.0, 1.0, 3600.0)
+    """Time for a restarted agent to show a heartbeat."""
+    token_seconds: float = bounded(900.0, 10.0, 86_400.0)
+    """Life of an enrolment token."""
+    heartbeat_wait_seconds: float = bounded(120.0, 0.1, 3600.0)
+    """How long provisioning waits for the first heartbeat of the new release."""
+    memory_limit: int = bounded(0, 0, 2**50)
+    """Bytes that one job may use; 0 means no limit."""
+
+
+@dataclass(frozen=True)
+class DeadlineSettings:
+    """Hard limits in seconds on one assignment, by kind; heartbeats do not extend them."""
+
+    selfplay: float = bounded(3600.0, 1.0, 864_000.0)
+    ingest: float = bounded(1800.0, 1.0, 864_000.0)
+    train: float = bounded(21_600.0, 1.0, 864_000.0)
+    evaluate: float = bounded(3600.0, 1.0, 864_000.0)
+
+
+@dataclass(frozen=True)
+class SelfplaySettings:
+    """What self-play jobs look like and how many wait."""
+
+    simulations: int = bounded(32, 1, 100_000)
+    considered: int = bounded(16, 2, 64)
+    randomness: float = bounded(0.0, 0.0, 1.0)
+    full_share: float = bounded(0.5, 0.01, 1.0)
+    cheap_simulations: int = bounded(8, 0, 100_000)
+    opening_random_plies: int = bounded(4, 0, 200)
+    games_per_shard: int = bounded(32, 1, 4096)
+    shards_per_job: int = bounded(4, 1, 10_000)
+    reserve: float = bounded(0.4, 0.0, 1.0)
+    """Share of the fleet's slots that training and evaluation leave to self-play while it is wanted."""
+    queued_per_config: int = bounded(4, 1, 1000)
+    """Most self-play jobs that wait per config; fewer when the fleet has fewer slots."""
+    ahead: float = bounded(4.0, 1.0, 1000.0)
+    """Self-play of a config pauses once its fresh positions reach this many times `min_positions`."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """When to train and how."""
+
+    min_positions: int = bounded(5000, 1, 10**12)
+    max_data_age_hours: float = bounded(24.0, 0.01, 8760.0)
+    window_positions: int = bounded(500_000, 1, 10**12)
+    """A data set takes the newest sound shards up to this many positions."""
+    min_soft_target_share: float = bounded(0.05, 0.0, 1.0)
+    """Least share of fresh decisions with a search target."""
+    steps: int = bounded(2000, 1, 10**9)
+    batch_size: int = bounded(256, 1, 10**6)
+    learning_rate: float = bounded(1e-3, 1e-8, 1.0)
+    weight_decay: float = bounded(1e-4, 0.0, 1.0)
+    value_weight: float = bounded(1.0, 0.0, 100.0)
+    gradient_clip: float = bounded(1.0, 1e-6, 1e6)
+    holdout_share: float = bounded(0.1, 0.001, 0.49)
+    max_seconds: float = bounded(3600.0, 1.0, 864_000.0)
+    blocks: int = bounded(4, 1, 64)
+    channels: int = bounded(32, 8, 1024)
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The test that is registered for every candidate. Elo bounds are normalised Elo."""
+
+    elo0: float = bounded(0.0, -500.0, 500.0)
+    elo1: float = bounded(50.0, -500.0, 500.0)
+    anchor_elo0: float = bounded(0.0, -500.0, 500.0)
+    anchor_elo1: float = bounded(200.0, -500.0, 500.0)
+    """Bounds of a first champion's test against the pinned random player."""
+    alpha: float = bounded(0.05, 1e-6, 0.49)
+    beta: float = bounded(0.05, 1e-6, 0.49)
+    max_blocks: int = bounded(400, 4, 100_000)
+    simulations: int = bounded(32, 1, 100_000)
+    considered: int = bounded(16, 2, 64)
+    opening_random_plies: int = bounded(4, 0, 200)
+    blocks_per_job: int = bounded(4, 1, 1000)
+    jobs_ahead: int = bounded(4, 1, 1000)
+    """Evaluation jobs of one test that are queued or running at once."""
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """Sizes and paces of the controller itself."""
+
+    body_bytes: int = bounded(8 << 20, 1 << 10, 1 << 30)
+    """Largest JSON request of an agent."""
+    upload_bytes: int = bounded(4 << 30, 1 << 10, 1 << 45)
+    free_bytes: int = bounded(256 << 20, 0, 1 << 45)
+    """Uploads are refused when less than this would stay free on the disk."""
+    pass_seconds: float = bounded(1.0, 0.01, 60.0)
+    """Pause between two passes of a reconciler when nothing wakes it."""
+    observe_seconds: float = bounded(30.0, 0.1, 3600.0)
+    """How often inference targets are asked what they serve."""
+    reconnect_seconds: float = bounded(1.0, 0.01, 60.0)
+    """First pause before a lost host is connected again; doubles up to a minute, with jitter."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, by section."""
+
+    agents: AgentSettings = field(default_factory=AgentSettings)
+    deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
+    selfplay: SelfplaySettings = field(default_factory=SelfplaySettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+
+
+def load_settings(home: Path) -> Settings:
+    """Read `home/config.toml`; no file means all defaults. Raises `BadInput` naming the file and the key."""
+    path = home / "config.toml"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except OSError as error:
+        raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not valid TOML: {error}") from error
+    return parse_settings(data, str(path))
+
+
+def parse_settings(data: dict[str, Any], source: str) -> Settings:
+    """Build settings from a parsed document; `source` is named in errors."""
+    sections = {section.name: section for section in fields(Settings)}
+    read: dict[str, Any] = {}
+    for name, values in data.items():
+        if name not in sections or not isinstance(values, dict):
+            raise BadInput(f"{source}: unknown section [{name}]", hint=f"use one of {', '.join(sections)}")
+        read[name] = _section(get_type_hints(Settings)[name], name, values, source)
+    settings = Settings(**read)
+    _check_together(settings, source)
+    return settings
+
+
+def _section(cls: type[Any], name: str, values: dict[str, Any], source: str) -> Any:
+    known = {item.name: item for item in fields(cls)}
+    types = get_type_hints(cls)
+    for key, value in values.items():
+        if key not in known:
+            raise BadInput(f"{source}: unknown setting {name}.{key}", hint=f"use one of {', '.join(known)}")
+        whole = types[key] is int
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise BadInput(f"{source}: {name}.{key} must be {'an integer' if whole else 'a number'}")
+        low, high = known[key].metadata["low"], known[key].metadata["high"]
+        if not low <= value <= high:
+            raise BadInput(f"{source}: {name}.{key} is {value}, must be between {low} and {high}")
+    return cls(**values)
+
+
+def _check_together(settings: Settings, source: str) -> None:
+    agents, test = settings.agents, settings.evaluation
+    if not agents.beat_seconds < agents.stale_seconds < agents.down_seconds:
+        raise BadInput(f"{source}: agents.beat_seconds < stale_seconds < down_seconds must hold")
+    if agents.lease_seconds <= 2 * agents.beat_seconds:
+        raise BadInput(f"{source}: agents.lease_seconds must be more than two beats")
+    try:
+        for elo0, elo1 in ((test.elo0, test.elo1), (test.anchor_elo0, test.anchor_elo1)):
+            Test(elo0, elo1, test.alpha, test.beta, 2, test.max_blocks)
+    except BadInput as error:
+        raise BadInput(f"{source}: [evaluation] {error.message}") from error

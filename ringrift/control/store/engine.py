@@ -1,0 +1,109 @@
+"""Database engines: SQLite (WAL, FULL, foreign keys) by default, Postgres by URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from ringrift.errors import BadInput, EnvironmentProblem
+
+DATABASE_URL = "RINGRIFT_DATABASE_URL"
+READERS = 4
+BUSY_MILLISECONDS = 15_000
+
+
+@dataclass(frozen=True)
+class Engines:
+    """One engine for the writer thread, one read-only engine for the reader threads."""
+
+    dialect: Literal["sqlite", "postgres"]
+    writer: Engine
+    reader: Engine
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def database_url(home: Path, override: str | None) -> URL:
+    """Return the store's address: `override` (the environment variable) or SQLite in the home.
+
+    `postgres://` and `postgresql://` are both taken to mean psycopg 3. Raises `BadInput` for other schemes.
+    """
+    if not override:
+        return URL.create("sqlite", database=str(home / "ringrift.db"))
+    try:
+        url = make_url(override.replace("postgres://", "postgresql://", 1))
+    except ArgumentError as error:
+        raise BadInput(
+            f"{DATABASE_URL} is not a database URL", hint="use postgresql://user@host/name or sqlite:///file"
+        ) from error
+    backend = url.get_backend_name()
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and url.database:
+        return url.set(drivername="sqlite")
+    raise BadInput(
+        f"{DATABASE_URL} names {backend!r}, which is not supported",
+        hint="use postgresql:// or sqlite:///file",
+    )
+
+
+def open_engines(url: URL) -> Engines:
+    """Open the writer's and the readers' engine for a database; nothing is connected yet."""
+    if url.get_backend_name() == "sqlite":
+        return Engines("sqlite", _sqlite(url, writes=True), _sqlite(url, writes=False))
+    return Engines("postgres", _postgres(url, writes=True), _postgres(url, writes=False))
+
+
+def _sqlite(url: URL, *, writes: bool) -> Engine:
+    engine = create_engine(
+        url,
+        connect_args={"check_same_thread": False, "timeout": BUSY_MILLISECONDS / 1000},
+        pool_size=1 if writes else READERS,
+        max_overflow=0,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_MILLISECONDS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"query_only={'OFF' if writes else 'ON'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: URL, *, writes: bool) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=1 if writes else READERS,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10},
+    )
+    return engine if writes else engine.execution_options(postgresql_readonly=True)
+
+
+def environment_problem(error: Exception) -> EnvironmentProblem:
+    """Turn a driver's failure into one line, without the SQL text or the password."""
+    cause = getattr(error, "orig", None) or error
+    first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+    return EnvironmentProblem(
+        f"database problem: {first}", hint=f"check the disk of RINGRIFT_HOME or {DATABASE_URL}"
+    )

@@ -1,0 +1,97 @@
+"""Where each config stands: fresh data, training, candidates, champion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from ringrift.control.domain.trigger import TrainingFacts
+from ringrift.control.store.clock import now
+from ringrift.control.store.events import record
+from ringrift.control.store.jobs import OPEN
+from ringrift.control.store.tables import Alias, ConfigRow, DatasetShard, Job, Model, Shard
+from ringrift.game.config import ALL_CONFIGS, GameConfig
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class FreshData:
+    """Sound self-play shards of a config that no data set has: positions, age of the newest in seconds, and
+    the share of decisions with a search target."""
+
+    positions: int = 0
+    age: float | None = None
+    soft_target_share: float = 0.0
+
+
+def enabled_configs(session: Session) -> list[str]:
+    """Return the keys of the enabled configs, in the order of the config table."""
+    rows = set(session.exec(select(ConfigRow.key).where(col(ConfigRow.enabled).is_(True))).all())
+    return [config.key for config in ALL_CONFIGS if config.key in rows]
+
+
+def enable_config(session: Session, key: str, enabled: bool, actor: str) -> bool:
+    """Switch a config on or off; return whether that changed anything."""
+    key = GameConfig.parse(key).key
+    row = session.get(ConfigRow, key) or ConfigRow(key=key, enabled=False, changed_at=now(session))
+    if row.enabled == enabled:
+        return False
+    row.enabled, row.actor, row.changed_at = enabled, actor, now(session)
+    session.add(row)
+    record(session, actor, "config.enabled" if enabled else "config.disabled", key)
+    return True
+
+
+def fresh_data(session: Session) -> dict[str, FreshData]:
+    """Return the fresh training data of every config that has any."""
+    used = select(DatasetShard.shard)
+    targets = func.sum(Shard.soft_target_share * Shard.positions)
+    rows = session.exec(
+        select(Shard.config, func.sum(Shard.positions), func.max(Shard.received_at), targets)
+        .where(Shard.state == "sound", Shard.purpose == "selfplay", col(Shard.sha256).not_in(used))
+        .group_by(col(Shard.config))
+    ).all()
+    time = now(session)
+    return {
+        config: FreshData(int(positions), time - newest, float(soft) / positions if positions else 0.0)
+        for config, positions, newest, soft in rows
+    }
+
+
+def open_trainings(session: Session) -> dict[str, Job]:
+    """Return the queued or leased training of each config that has one."""
+    query = select(Job).where(Job.kind == "train", col(Job.state).in_(OPEN))
+    return {job.config: job for job in session.exec(query).all()}
+
+
+def candidates(session: Session) -> dict[str, Model]:
+    """Return the newest candidate of each config that has one."""
+    query = select(Model).where(Model.state == "candidate").order_by(col(Model.made_at))
+    return {model.config: model for model in session.exec(query).all()}
+
+
+def champions(session: Session) -> dict[str, Alias]:
+    """Return the champion alias of each config that has one."""
+    return {alias.config: alias for alias in session.exec(select(Alias).where(Alias.name == CHAMPION)).all()}
+
+
+def training_facts(session: Session) -> dict[str, TrainingFacts]:
+    """Return what the training trigger looks at, for all twelve configs."""
+    enabled, fresh = set(enabled_configs(session)), fresh_data(session)
+    training, waiting = open_trainings(session), candidates(session)
+    facts: dict[str, TrainingFacts] = {}
+    for config in ALL_CONFIGS:
+        data = fresh.get(config.key, FreshData())
+        job, candidate = training.get(config.key), waiting.get(config.key)
+        facts[config.key] = TrainingFacts(
+            enabled=config.key in enabled,
+            fresh_positions=data.positions,
+            data_age=data.age,
+            soft_target_share=data.soft_target_share,
+            training=job.id if job else "",
+            candidate=candidate.sha256[:12] if candidate else "",
+        )
+    return facts

@@ -1,0 +1,82 @@
+"""Hosts, their agents and the tokens that enrol them."""
+
+from typing import Any
+
+from sqlmodel import Field, SQLModel
+
+from ringrift.control.store.tables.columns import big, document, seconds, text
+
+
+class Host(SQLModel, table=True):
+    """A machine reached over SSH. `state` is what is shown; `draining` survives being unreachable."""
+
+    name: str = Field(primary_key=True)
+    state: str = Field(index=True)
+    reason: str = text(default="")
+    user: str
+    address: str
+    port: int
+    host_key: str = text()
+    fingerprint: str
+    confirmed_by: str
+    root: str
+    python: str | None = None
+    identity: str | None = None
+    slots: int = 1
+    draining: bool = False
+    tunnel: str = "unknown"
+    """`open`, `closed` or `unknown`."""
+    tunnel_reason: str = text(default="")
+    blocked: bool = False
+    """The machine showed another host key; nothing connects until `trust`."""
+    restarts: int = 0
+    """Agent restarts since its last heartbeat."""
+    restarted_at: float | None = seconds(default=None)
+    release: str | None = None
+    """Release put there by the last provisioning; None before the first."""
+    facts: dict[str, Any] = document(default_factory=dict)
+    added_at: float = seconds()
+    changed_at: float = seconds()
+
+
+class HostStateRow(SQLModel, table=True):
+    """One change of a host's state."""
+
+    __tablename__ = "host_state"
+    id: int | None = Field(default=None, primary_key=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    state: str
+    reason: str = text(default="")
+    at: float = seconds()
+
+
+class Agent(SQLModel, table=True):
+    """One enrolled key on a host and its last heartbeat. At most one per host is not revoked."""
+
+    id: str = Field(primary_key=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    public_key: str
+    enrolled_at: float = seconds()
+    revoked_at: float | None = seconds(default=None)
+    beat_at: float | None = seconds(default=None, index=True)
+    version: str = ""
+    release: str = ""
+    incarnation: str = ""
+    kinds: list[str] = document(default_factory=list)
+    """Job kinds that it offered to run when it last asked for work."""
+    telemetry: dict[str, Any] | None = document(default=None, nullable=True)
+    spooled: int | None = big(default=None, nullable=True)
+    idle_reason: str = text(default="")
+
+
+class EnrolmentToken(SQLModel, table=True):
+    """A single-use token, kept as its SHA-256. `used_key` lets a lost reply be asked for again."""
+
+    __tablename__ = "enrolment_token"
+    digest: str = Field(primary_key=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    made_at: float = seconds()
+    expires_at: float = seconds()
+    used_at: float | None = seconds(default=None)
+    used_key: str | None = None
+    agent: str | None = None

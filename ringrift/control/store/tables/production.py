@@ -1,0 +1,74 @@
+"""Operations on hosts, inference targets, deployments and what serves where."""
+
+from typing import Any
+
+from sqlmodel import Field, SQLModel
+
+from ringrift.control.store.tables.columns import document, seconds
+
+
+class Target(SQLModel, table=True):
+    """An inference service on a host, and what it said when it was last asked."""
+
+    name: str = Field(primary_key=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    port: int
+    configs: list[str] = document(default_factory=list)
+    state: str = "new"
+    generation: int | None = None
+    issues: list[str] = document(default_factory=list)
+    added_at: float = seconds()
+    checked_at: float | None = seconds(default=None)
+
+
+class Deployment(SQLModel, table=True):
+    """One order to make targets serve champions; its operations carry one target each."""
+
+    id: str = Field(primary_key=True)
+    generation: int = Field(unique=True)
+    actor: str
+    actions: list[dict[str, Any]] = document()
+    made_at: float = seconds()
+
+
+class Operation(SQLModel, table=True):
+    """A long action on one host. While `running`, whoever holds the lock token carries it on."""
+
+    id: str = Field(primary_key=True)
+    kind: str
+    """`provision` or `deploy`."""
+    subject: str = Field(index=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    state: str = Field(index=True)
+    order: dict[str, Any] = document(default_factory=dict)
+    """What to do, fixed at the beginning."""
+    error: dict[str, Any] | None = document(default=None, nullable=True)
+    deployment: str | None = Field(default=None, foreign_key="deployment.id", index=True)
+    lock_token: str | None = None
+    lock_expires_at: float | None = seconds(default=None)
+    began_at: float = seconds()
+    ended_at: float | None = seconds(default=None)
+
+
+class OperationStep(SQLModel, table=True):
+    """One step of an operation and how it ended."""
+
+    __tablename__ = "operation_step"
+    operation: str = Field(primary_key=True, foreign_key="operation.id")
+    position: int = Field(primary_key=True)
+    name: str
+    state: str
+    detail: str = ""
+    took: float | None = None
+
+
+class ServingRow(SQLModel, table=True):
+    """From `since` on, a target said that it serves this model for this config (None: nothing)."""
+
+    __tablename__ = "serving"
+    id: int | None = Field(default=None, primary_key=True)
+    target: str = Field(foreign_key="target.name", index=True)
+    config: str
+    model: str | None = None
+    generation: int | None = None
+    since: float = seconds()
