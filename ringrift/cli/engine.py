@@ -61,7 +61,7 @@ class EngineSession:
         except RingRiftError as error:
             return _error(error.code, error.line())
         except Exception as error:  # the last resort of a process that must not die
-            return _error("internal", f"{type(error).__name__} in the engine; the request was not carried out")
+            return _error("internal", f"{type(error).__name__}; the request was not carried out")
 
     @property
     def game(self) -> Game:
@@ -147,6 +147,7 @@ def serve(stdin: IO[Any], stdout: IO[Any]) -> None:
     source: IO[bytes] = getattr(stdin, "buffer", stdin)
     session = EngineSession()
     for line in _lines(source):
-        print(json.dumps(session.answer(line), separators=(",", ":")), file=stdout, flush=True)
+        stdout.write(json.dumps(session.answer(line), separators=(",", ":")) + "\n")
+        stdout.flush()
         if session.done:
             return

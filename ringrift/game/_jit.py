@@ -4,11 +4,11 @@
 
 * Code is generated for the generic CPU of the architecture, so that a compile cache made on one host is
   valid on every other host of that architecture.
-* The cache stamp covers every source file of the function's package and of the packages below it. numba's own
-  stamp covers only the file of the function, so that after an edit in another file its callers would go on
-  returning the old results.
-* A call with a constant (`f(x, 0)`) uses the same machine code as any other call. numba alone would compile the
-  function again for every constant.
+* The cache stamp covers every source file of the function's package and of the packages below it. numba's
+  own stamp covers only the file of the function, so that after an edit in another file its callers would go
+  on returning the old results.
+* A call with a constant (`f(x, 0)`) uses the same machine code as any other call. numba alone would compile
+  the function again for every constant.
 * The stamp also covers the numba version, the optimisation level and the bounds-check flag.
 
 The cache lies beside the source (`ringrift/__pycache__/jit`) and survives copying the tree. Where that folder
@@ -24,7 +24,7 @@ import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 from numba.core import config as numba_config
@@ -95,7 +95,7 @@ def _layer_of(function: Callable[..., Any]) -> str:
     return function.__module__.removeprefix("ringrift.").partition(".")[0]
 
 
-class _PackageLocator(_CacheLocator):  # type: ignore[misc]
+class _PackageLocator(_CacheLocator):
     """Put the functions of one package into one folder, under one stamp."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -116,11 +116,11 @@ class _PackageLocator(_CacheLocator):  # type: ignore[misc]
         return cls(py_func)
 
 
-class _PackageCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = [_PackageLocator]
+class _PackageCacheImpl(CompileResultCacheImpl):
+    _locator_classes: ClassVar[list[type[Any]]] = [_PackageLocator]
 
 
-class _PackageCache(FunctionCache):  # type: ignore[misc]
+class _PackageCache(FunctionCache):
     _impl_class = _PackageCacheImpl
 
 

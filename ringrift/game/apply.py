@@ -76,20 +76,20 @@ def play_movement(geo, states, i, move):
     if kind == PLACE_RING:
         apply_placement(states, i, move_to(move), move_count(move))
         s["phase"] = MOVEMENT
-    elif kind == SKIP_PLACEMENT or kind == NO_PLACEMENT:
+    elif kind in (SKIP_PLACEMENT, NO_PLACEMENT):
         s["phase"] = MOVEMENT
     elif kind == SWAP_SIDES:
         s["swapped"] = 1
     elif kind == MOVE_STACK:
         apply_stack_move(geo, states, i, move_from(move), move_to(move))
         after_landing(geo, states, i, move_to(move), CAPTURE)
-    elif kind == OVERTAKING_CAPTURE or kind == CONTINUE_CAPTURE:
+    elif kind in (OVERTAKING_CAPTURE, CONTINUE_CAPTURE):
         apply_capture(geo, states, i, move_from(move), move_target(move), move_to(move))
         after_landing(geo, states, i, move_to(move), CHAIN)
     elif kind == RECOVERY_SLIDE:
         apply_recovery(geo, states, i, move)
         enter_lines(states, i)
-    elif kind == SKIP_CAPTURE or kind == SKIP_RECOVERY or kind == NO_MOVEMENT:
+    elif kind in (SKIP_CAPTURE, SKIP_RECOVERY, NO_MOVEMENT):
         enter_lines(states, i)
     else:
         return False
@@ -100,7 +100,7 @@ def play_movement(geo, states, i, move):
 def play_processing(geo, states, i, scratch, move):
     """Line, territory and elimination moves; return False for any other type."""
     kind = move_type(move)
-    if kind == PROCESS_LINE or kind == CHOOSE_LINE:
+    if kind in (PROCESS_LINE, CHOOSE_LINE):
         window = line_window(move)
         apply_line(geo, states, i, move_from(move), move_count(move), line_axis(move), window)
         after_line(geo, states, i, scratch)
@@ -112,7 +112,7 @@ def play_processing(geo, states, i, scratch, move):
         apply_elimination(states, i, move_to(move), move_count(move))
         if states[i]["phase"] != LINES:
             after_region(geo, states, i, scratch)
-    elif kind == SKIP_TERRITORY or kind == NO_TERRITORY:
+    elif kind in (SKIP_TERRITORY, NO_TERRITORY):
         after_territory(geo, states, i)
     elif kind == FORCED_ELIMINATION:
         apply_forced_elimination(states, i, move_to(move))

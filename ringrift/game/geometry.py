@@ -1,8 +1,8 @@
 """Boards as tables: cells, rays, adjacency. Rules document, sections 1.1 and 1.2.
 
-Cells are numbered row by row: ascending y, then ascending x. Hex boards use axial (x, y), with z = -x-y left
-out. Directions are numbered so that direction `d` and `d + n_axes` are opposite and the first `n_axes` of them
-are the line axes in the order of section 1.2.
+Cells are numbered row by row: ascending y, then ascending x. Hex boards use axial (x, y), with z = -x-y
+left out. Directions are numbered so that `d` and `d + n_axes` are opposite and the first `n_axes` of them are
+the line axes in the order of section 1.2.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ def add_movements(geo, states, i, out, n):
 def legal_moves(geo, states, i, scratch, out):
     """Write the full legal set of position `i` to `out` (room for `geo.max_moves`); return its size.
 
-    Each decision appears once. A recovery slide stands for all choices of the stack that pays for it and of the
-    window it collapses. An active game always has a legal move; any other has none.
+    Each decision appears once. A recovery slide stands for all choices of the stack that pays for it and of
+    the window it collapses. An active game always has a legal move; any other has none.
     """
     s = states[i]
     phase = s["phase"]
@@ -98,7 +98,7 @@ def legal_moves(geo, states, i, scratch, out):
 
 @jit
 def contains(moves, count, move):
-    for place in range(count):
+    for place in range(count):  # noqa: SIM110 - numba compiles no generators
         if moves[place] == move:
             return True
     return False

@@ -68,7 +68,7 @@ def close_round(states, i):
 @jit
 def mask_is_empty(states, i):
     s = states[i]
-    for seat in range(1, s["players"] + 1):
+    for seat in range(1, s["players"] + 1):  # noqa: SIM110 - numba compiles no generators
         if s["lps_mask"][seat] >= 0:
             return False
     return True

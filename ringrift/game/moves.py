@@ -3,7 +3,7 @@
 | bits | field | meaning |
 |---|---|---|
 | 0-4 | type | one of the constants below |
-| 5-13 | from | source cell; moves with a single cell carry it in `from` and in `to` |
+| 5-13 | from | source cell; moves with a single cell carry it here and in `to` |
 | 14-22 | target | captured stack |
 | 23-31 | to | destination, landing or chosen cell |
 | 32-36 | count | rings placed, run length of a line, recovery option, or elimination context |
@@ -13,8 +13,8 @@
 Lines: `from` = `to` = first cell of the run, `count` = its length, `aux` = axis + 4 * window, where window 0
 stands for the whole run and window w for the required number of cells from the w-th cell (counted from 1) on.
 Recovery: `count` = option, `aux` = mode + 4 * axis + 16 * start of the collapsed window (0-based, option 2).
-Region: `from` = `to` = its smallest cell, `aux` = family: 0 = bounded by collapsed spaces alone, else the border's
-colour. Elimination: `count` = what is owed (`OWED_*` of `phases`).
+Region: `from` = `to` = its smallest cell, `aux` = family: 0 = bounded by collapsed spaces alone, else the
+border's colour. Elimination: `count` = what is owed (`OWED_*` of `phases`).
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ RECOVERY_MODES = ("line", "fallback", "stack_strike")
 @jit
 def pack(kind, source, target, to, count, aux, extraction):
     """Build a move from its seven fields."""
-    return (
-        kind | source << 5 | target << 14 | to << 23 | count << 32 | aux << 37 | extraction << 46
-    )
+    return kind | source << 5 | target << 14 | to << 23 | count << 32 | aux << 37 | extraction << 46
 
 
 @jit

@@ -16,7 +16,7 @@ PHASE_NAMES = (
 )
 
 ACTIVE, COMPLETED, ABANDONED, WAITING, PAUSED = range(5)
-"""Only an active game has legal moves. Completed and abandoned games are over; the last two come from a host."""
+"""Only an active game has legal moves. Completed and abandoned games are over; hosts set the last two."""
 
 STATUS_NAMES = ("active", "completed", "abandoned", "waiting", "paused")
 

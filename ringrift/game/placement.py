@@ -23,7 +23,7 @@ def placeable(states, i, player):
 
 @jit
 def may_place(geo, states, i, cell, count, player):
-    """True when `count` rings may be placed on `cell` and the new stack could then act (no dead placement)."""
+    """True when `count` rings may be placed on `cell` and the new stack could act (no dead placement)."""
     s = states[i]
     if s["collapsed"][cell] > 0 or s["marker"][cell] > 0:
         return False

@@ -1,8 +1,8 @@
 """A position on any board as one record of a structured array.
 
-Compiled functions take `(geo, states, i, scratch)` and work on record `i` of `states`. Per-cell fields have room
-for the largest board; only the first `geo.n_cells` entries mean anything. Per-seat fields are indexed by the
-seat, 1..4; entry 0 is unused.
+Compiled functions take `(geo, states, i, scratch)` and work on record `i` of `states`. Per-cell fields have
+room for the largest board; only the first `geo.n_cells` entries mean anything. Per-seat fields are indexed by
+the seat, 1..4; entry 0 is unused.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Regions cut off by markers or collapsed spaces: finding and claiming them (R140-R145).
 
-A family of regions is fixed by what bounds it: collapsed spaces alone (family 0), or also the markers of one
-colour (families 1 to 4). Its regions are the connected components of all other cells. A component that touches no
-marker of the colour is the same in that family and in family 0 and is listed once, under the lowest family that
-admits it.
+A family of regions is fixed by what bounds it: collapsed spaces alone (family 0), or the markers of one
+colour too (families 1 to 4). Its regions are the connected components of all other cells. A component without
+a marker of the colour is the same in that family and in family 0; it is listed once, under the lowest family
+that admits it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def label_family(geo, states, i, family, label):
 
 @jit
 def can_pay(states, i, cell):
-    """True when the stack on `cell` may pay for a region: a controlled one, or one with a buried ring (R114)."""
+    """True when the stack on `cell` may pay for a region: controlled, or with a buried ring (R114)."""
     s = states[i]
     if s["recovered"] == 1:
         return buried_depth(states, i, cell, np.int64(s["player"])) > 0
@@ -71,7 +71,7 @@ def can_pay(states, i, cell):
 
 @jit
 def tally_components(geo, states, i, label, scratch):
-    """Note per component who controls stacks inside and how many of them could pay; return the latter's sum."""
+    """Note per component who controls stacks inside and how many could pay; return how many on the board."""
     s = states[i]
     total = 0
     for cell in range(geo.n_cells):

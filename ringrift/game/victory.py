@@ -74,7 +74,7 @@ def is_stalemate(geo, states, i):
     for seat in range(1, s["players"] + 1):
         if s["stacks"][seat] > 0:
             return False
-    for seat in range(1, s["players"] + 1):
+    for seat in range(1, s["players"] + 1):  # noqa: SIM110 - numba compiles no generators
         if can_place(geo, states, i, seat, 1):
             return False
     return True

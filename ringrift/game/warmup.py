@@ -1,7 +1,8 @@
-"""`python -m ringrift.game.warmup`: compile every verb of the engine, so that later starts load it from the cache."""
+"""`python -m ringrift.game.warmup`: compile every verb, so that later starts load it from the cache."""
 
 from __future__ import annotations
 
+import sys
 import time
 
 from ringrift.game.config import GameConfig
@@ -27,4 +28,4 @@ def warm_up() -> float:
 
 
 if __name__ == "__main__":
-    print(f"rules engine ready in {warm_up():.1f} s")
+    sys.stdout.write(f"rules engine ready in {warm_up():.1f} s\n")

@@ -44,8 +44,8 @@ def read_stacks(
 ) -> None:
     """Put the stacks on the board, after finding out which end of `rings` is the top.
 
-    The game server writes the top ring first, some older tools write it last. The order that fits controller and
-    cap of every stack is taken; the server's order when both fit.
+    The game server writes the top ring first, some older tools write it last. The order that fits controller
+    and cap of every stack is taken; the server's order when both fit.
     """
     stacks = board.object("stacks")
     read = {

@@ -55,7 +55,9 @@ def canonical_state(game: Game) -> dict[str, Any]:
         "mu": name("must_move"),
         "pe": PENDING_NAMES[position["pending"]],
         "ph": PHASE_NAMES[position["phase"]],
-        "sk": {names[cell]: stack_rings(game, cell)[::-1] for cell in np.flatnonzero(position["height"])},
+        "sk": {
+            names[cell]: stack_rings(game, cell)[::-1] for cell in np.flatnonzero(position["height"]).tolist()
+        },
         "ss": STATUS_NAMES[position["status"]],
         "sw": bool(position["swapped"]),
         "te": position["territory"][seats].tolist(),
@@ -64,7 +66,7 @@ def canonical_state(game: Game) -> dict[str, Any]:
 
 
 def lps_counters(game: Game) -> list[Any]:
-    """Return `[round, first, streak, exclusive, mask]`; the mask lists seats 1..n, -1 = not seen this round."""
+    """Return `[round, first, streak, exclusive, mask]`; the mask lists seats 1..n, -1 = not seen yet."""
     position = game.states[0]
     mask = position["lps_mask"][1 : game.config.players + 1].tolist()
     fields = ("lps_round", "lps_first", "lps_streak", "lps_exclusive")

@@ -25,7 +25,7 @@ def shown(value: object) -> str:
 
 
 class Fields:
-    """A JSON object with its place in the document. Names are camelCase or snake_case; null counts as absent."""
+    """A JSON object and its place in the document; names in camelCase or snake_case; null is absence."""
 
     def __init__(self, value: object, path: str) -> None:
         if not isinstance(value, dict):

@@ -1,8 +1,8 @@
 """GameState JSON into a position. The other direction, `dump_game`, lives in `statedump`.
 
-What the wire leaves out is inferred as the contract tells: the stack that must move, the stack that captures and
-an elimination that is owed follow from the last move, and so on (`history`). Nothing impossible is repaired:
-every contradiction is a `BadInput` that names the field.
+What the wire leaves out is inferred as the contract tells: the stack that must move, the stack that captures
+and an elimination that is owed follow from the last move, and so on (`history`). Nothing impossible is
+repaired: every contradiction is a `BadInput` that names the field.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ States = npt.NDArray[np.void]
 def load_game(state: object) -> Game:
     """Return the game that a GameState object describes, rings in either order, names in either case.
 
-    A waiting or paused game has no legal moves until its host makes it active. A completed or abandoned one is
-    over. Raises `BadInput` for anything malformed or impossible.
+    A waiting or paused game has no legal moves until its host makes it active. A completed or abandoned one
+    is over. Raises `BadInput` for anything malformed or impossible.
     """
     fields = Fields(state, "")
     config = _read_config(fields)
@@ -113,7 +113,7 @@ def _read_players(states: States, fields: Fields, config: GameConfig) -> None:
 
 
 def _check_conservation(states: States, fields: Fields, supply: int) -> None:
-    """Count the rings of a state that says how many are in play; hand-made positions without it may differ."""
+    """Count the rings if the state says how many are in play; hand-made positions without it may differ."""
     position = states[0]
     if not fields.has("totalRingsInPlay") or fields.integer("totalRingsInPlay", 0, _LARGEST_THRESHOLD) == 0:
         return
@@ -225,4 +225,3 @@ def _read_debt(states: States, fields: Fields, past: Past) -> None:
         if not any(can_pay(states, 0, cell) for cell in np.flatnonzero(position["height"])):
             raise BadInput("moveHistory: a region was claimed, but no stack can pay for it")
         position["pending"] = phases.OWED_RECOVERY if position["recovered"] else phases.OWED_TERRITORY
-

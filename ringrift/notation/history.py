@@ -23,7 +23,9 @@ _HOST_NAMES = ("resign", "timeout")
 KNOWN_NAMES = MOVE_NAMES + _LEGACY_NAMES + _HOST_NAMES
 
 _NOT_ACTING = frozenset(name for kind, name in enumerate(MOVE_NAMES) if NOT_ACTING >> kind & 1)
-_LANDING = frozenset(("move_stack", "overtaking_capture", "continue_capture_segment", "move_ring", "chain_capture"))
+_LANDING = frozenset(
+    ("move_stack", "overtaking_capture", "continue_capture_segment", "move_ring", "chain_capture")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 | key | move |
 |---|---|
 | `P:A*n`, `SP`, `NP`, `SW` | place n rings on A, skip, nothing to place, swap sides |
-| `M:A>B`, `C:A^T>B`, `CC:A^T>B`, `SC`, `NM` | move, capture over T, go on capturing, stop, nothing to move |
+| `M:A>B`, `C:A^T>B`, `CC:A^T>B`, `SC`, `NM` | move, capture over T, go on, stop, nothing to move |
 | `RL1:A>B`, `RL2:A>B`, `RF:A>B`, `RS:A>B`, `SR` | recovery: line (option 1, 2), fallback, strike, skip |
 | `PL:cells`, `LO:cells\\|chosen`, `NL` | exact line, longer line with the cells that collapse, no line |
 | `T:cells`, `ST`, `NT` | claim a region, skip, no region |
 | `E:line:A`, `E:territory:A`, `E:recovery:A`, `FE:A` | eliminations owed, forced elimination |
 
-Cell lists are sorted as strings and joined by `/`. A recovery key may end with `@S`, the stack that pays (RL1, RF,
-RS), or with `=cells`, the window that collapses (RL2); the legal set names neither.
+Cell lists are sorted as strings and joined by `/`. A recovery key may end with `@S`, the stack that pays
+(RL1, RF, RS), or with `=cells`, the window that collapses (RL2); the legal set names neither.
 """
 
 from __future__ import annotations

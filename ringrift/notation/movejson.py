@@ -1,4 +1,4 @@
-"""Moves as JSON objects, with the fields that the game server compares and applies.
+"""Moves as JSON objects, with the fields that the game server compares and applies. Reading: `moveparse`.
 
 Positions carry `z` on hex boards only; moves without a destination carry the sentinel `{"x": 0, "y": 0}`.
 """
@@ -13,13 +13,16 @@ from ringrift.game.phases import OWED_LINE, OWED_RECOVERY, PENDING_NAMES
 from ringrift.game.play import Game
 from ringrift.notation.cells import position_json, vector_json, wire_keys
 from ringrift.notation.cellsets import chosen_cells, region_cells, run_cells, slide_window
+from ringrift.notation.moveparse import move_from_json
+
+__all__ = ["NO_TIME", "move_from_json", "move_to_json"]
 
 NO_TIME = "1970-01-01T00:00:00.000Z"
 """Timestamp of moves and games whose time is not known; the rules do not use it."""
 
 
 def move_to_json(game: Game, move: int, number: int | None = None) -> dict[str, Any]:
-    """Return a move that is legal in `game`; with `number` (from 1) it is complete enough for a move history."""
+    """Return a move that is legal in `game`; with `number` (from 1) it is complete enough for a history."""
     described = {
         "type": m.MOVE_NAMES[m.move_type(move)],
         "player": game.player,

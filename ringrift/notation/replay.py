@@ -1,11 +1,11 @@
 """Recorded games against the rules: the same legal set and the same state at every ply.
 
-`python -m ringrift.notation.replay FOLDER` replays every `*.jsonl.gz` below a folder and prints a line per config.
-The record format is that of the golden games: `mv` the moves as keys, `lc`, `lh` size and hash of the legal set
-before each, `sh` and `lps` state hash and counters after each, `end` how the game ended.
+`python -m ringrift.notation.replay FOLDER` replays every `*.jsonl.gz` below a folder and prints a line per
+config. The record format is that of the golden games: `mv` the moves as keys, `lc`, `lh` size and hash of the
+legal set before each, `sh` and `lps` state hash and counters after each, `end` how the game ended.
 
-A game that was ended in the middle of a turn (`end.timing` = `mid_turn`) goes on under the written rule. Its last
-state is compared without the fields that the ending set, and phase and player with `end.strictContinuesIn`.
+A game that was ended in the middle of a turn (`end.timing` = `mid_turn`) goes on under the written rule. Its
+last state is compared without the fields that the ending set; phase and player with `end.strictContinuesIn`.
 """
 
 from __future__ import annotations
@@ -113,17 +113,15 @@ def replay_folder(folder: Path) -> dict[str, Tally]:
 def main(arguments: list[str]) -> int:
     """Replay the given folder and print one line per config; return 1 if anything differs."""
     if len(arguments) != 1:
-        print("usage: python -m ringrift.notation.replay FOLDER", file=sys.stderr)
+        sys.stderr.write("usage: python -m ringrift.notation.replay FOLDER\n")
         return BadInput.exit_status
     try:
         tallies = replay_folder(Path(arguments[0]))
     except (RingRiftError, OSError, ValueError) as error:
-        print(f"cannot replay {arguments[0]}: {error}", file=sys.stderr)
+        sys.stderr.write(f"cannot replay {arguments[0]}: {error}\n")
         return BadInput.exit_status
     for config, tally in sorted(tallies.items()):
-        print(tally.line(config))
-        for difference in tally.differences:
-            print(f"  {difference}")
+        sys.stdout.write("".join(f"{line}\n" for line in (tally.line(config), *tally.differences)))
     return int(any(tally.differences for tally in tallies.values()))
 
 
