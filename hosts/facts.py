@@ -67,6 +67,10 @@ class TargetFacts(_Fact):
     generations: tuple[str, ...] = ()
     current: str | None = None
     """Where the `current` link points, relative to the target's folder."""
+    previous: str | None = None
+    """Where it pointed before, while what it points to now has not been seen serving."""
+    served: dict[str, Any] | None = None
+    """The manifest behind `current`."""
     manifest: dict[str, Any] | None = None
     files: dict[str, str | None] = {}
     """Model file -> SHA-256 as computed there; None where there is no such file."""

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from hosts import deploy as deployment
+from hosts import health, tunnel, wheel
 from hosts import provision as provisioning
-from hosts import tunnel, wheel
 from hosts.connection import Connector
 from hosts.facts import Facts, Question, gather
 from hosts.layout import check_root
@@ -17,8 +18,10 @@ from hosts.remote import Remote
 from hosts.runner import execute
 from hosts.steps import agent_service, service
 from ringrift.control.domain.ports import (
+    DeployOrder,
     HostSpec,
     ProvisionOutcome,
+    Serving,
     ShownKey,
     StepReport,
 )
@@ -77,6 +80,17 @@ class SshFleet:
                 raise NotFound(f"{host.name} has no agent to restart", hint="provision the host")
             for command in commands:
                 await execute(remote, command)
+
+    async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
+        """Make a target serve exactly the order's models; on an error it serves what it served before."""
+        built = await asyncio.to_thread(wheel.build, self._home)
+        async with self._changing[host.name]:
+            remote = await self._remote(host)
+            return await deployment.deploy(remote, host, built, self._settings, order, report)
+
+    async def observe(self, host: HostSpec, target: str, port: int) -> Serving:
+        """Ask a target what it serves; raises Unreachable when it does not answer."""
+        return await health.ask(await self._remote(host), target, port)
 
     async def close(self) -> None:
         """Close every connection."""

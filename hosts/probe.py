@@ -15,9 +15,10 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 
-def read(*parts):
+def read(*parts: Any) -> bytes | None:
     try:
         with root.joinpath(*parts).open("rb") as file:
             return file.read(1 << 20)
@@ -25,7 +26,7 @@ def read(*parts):
         return None
 
 
-def document(*parts):
+def document(*parts: Any) -> dict[str, Any] | None:
     try:
         value = json.loads((read(*parts) or b"null").decode())
     except ValueError:
@@ -33,7 +34,7 @@ def document(*parts):
     return value if isinstance(value, dict) else None
 
 
-def digest(*parts):
+def digest(*parts: Any) -> str | None:
     total = hashlib.sha256()
     try:
         with root.joinpath(*parts).open("rb") as file:
@@ -44,14 +45,14 @@ def digest(*parts):
     return total.hexdigest()
 
 
-def mode(*parts):
+def mode(*parts: Any) -> int | None:
     try:
         return root.joinpath(*parts).stat().st_mode & 0o777
     except OSError:
         return None
 
 
-def folders(*parts):
+def folders(*parts: Any) -> list[str]:
     try:
         with os.scandir(root.joinpath(*parts)) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
@@ -59,14 +60,14 @@ def folders(*parts):
         return []
 
 
-def version_of(name):
+def version_of(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
 
 
-def intact():
+def intact() -> bool:
     """Tell whether every file of the release has the hash that its RECORD gives."""
     try:
         with (root / release / wish["record"]).open(newline="") as file:
@@ -80,7 +81,7 @@ def intact():
     return bool(rows)
 
 
-def markers():
+def markers() -> dict[str, str]:
     return {
         "implementation_name": sys.implementation.name,
         "implementation_version": platform.python_version(),
@@ -96,7 +97,7 @@ def markers():
     }
 
 
-def agent():
+def agent() -> dict[str, Any]:
     """Tell how the agent stands; a secret leaves the host only as its SHA-256."""
     config = document("agent", "agent.json") or {}
     identity = document("agent", "identity.json") or {}
@@ -112,21 +113,21 @@ def agent():
     }
 
 
-def unit():
+def unit() -> dict[str, str] | None:
     if not wish["unit"] or systemd == "none":
         return None
     name = wish["unit"] + ".service"
     if systemd == "user":
         path, scope = Path.home() / ".config/systemd/user" / name, ["--user"]
     else:
-        path, scope = Path("/etc/systemd/system") / name, []
+        path, scope = Path("/etc/systemd/system") / name, list[str]()
     content = digest(path)
     if content is None:
         return None
     return {"sha256": content, "state": output(["systemctl", *scope, "is-active", name]) or "unknown"}
 
 
-def supervised():
+def supervised() -> Any:
     if not wish["service"] or not (root / release / "agents").is_dir():
         return None
     place = ["--dir", str(root / "run" / "services"), "--name", wish["service"]]
@@ -136,7 +137,7 @@ def supervised():
         return None
 
 
-def output(argv):
+def output(argv: list[str]) -> str:
     """Return what a program prints, whatever its exit status; nothing when it cannot run."""
     environment = dict(os.environ, PYTHONPATH=str(root / release))
     try:
@@ -154,24 +155,29 @@ def output(argv):
     return done.stdout.decode(errors="replace").strip()
 
 
-def target():
+def target() -> dict[str, Any] | None:
     if not wish["target"]:
         return None
     base = Path("inference", wish["target"])
     generation = base / "models" / str(wish["generation"])
-    try:
-        current = str((root / base / "current").readlink())
-    except OSError:
-        current = None
     return {
         "generations": folders(base, "models"),
-        "current": current,
+        "current": pointed(base, "current"),
+        "previous": pointed(base, "previous"),
+        "served": document(base, "current", "manifest.json"),
         "manifest": document(generation, "manifest.json"),
         "files": {name: digest(generation, name) for name in wish["model_files"]},
     }
 
 
-def answer():
+def pointed(*parts: Any) -> str | None:
+    try:
+        return str(root.joinpath(*parts).readlink())
+    except OSError:
+        return None
+
+
+def answer() -> dict[str, Any]:
     return {
         "python": sys.executable,
         "version": platform.python_version(),

@@ -51,11 +51,16 @@ class StepRunner:
         assert self._facts is not None, "look() comes first"
         return self._facts
 
+    async def gather(self) -> Facts:
+        """Look at the host again, silently."""
+        self._facts = await gather(self.remote, self._question)
+        return self._facts
+
     async def look(self) -> Facts:
         """Gather the facts, as a step of its own."""
 
         async def gathered() -> tuple[str, str]:
-            facts = self._facts = await gather(self.remote, self._question)
+            facts = await self.gather()
             python = facts.interpreter.version if facts.interpreter else "none"
             space = f"{facts.disk_free_kib / 2**20:.1f} GiB free"
             return "unchanged", f"{facts.os} {facts.arch}, Python {python}, {space}, systemd: {facts.systemd}"
@@ -75,8 +80,7 @@ class StepRunner:
                 await execute(self.remote, command)
             if not commands:
                 return "unchanged", ""
-            self._facts = await gather(self.remote, self._question)
-            left = plan(self.facts)
+            left = plan(await self.gather())
             if left:
                 raise EnvironmentProblem(
                     f"{self.remote.name}: step {name} ran, but its result does not stand: {summary(left)}",

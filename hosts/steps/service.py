@@ -11,8 +11,8 @@ from hosts.facts import Facts
 from hosts.steps.commands import Command, Mkdir, PutFile, Run
 from hosts.steps.wish import Wish, interpreter, program_environment
 
-SUPERVISE_SECONDS = 90.0
-"""`start` may first have to stop another program: 15 s for a competing start, 10 s grace, and a slow host."""
+SUPERVISE_SECONDS = 120.0
+"""`start` may first have to stop another program: 15 s for a competing start, 40 s grace, a slow host."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Service:
     arguments: tuple[str, ...]
     """What follows the interpreter."""
     environment: tuple[tuple[str, str], ...] = ()
+    stop_seconds: float = 10.0
+    """How long it may take to end when asked."""
 
 
 def plan(facts: Facts, wish: Wish, service: Service) -> list[Command]:
@@ -79,7 +81,7 @@ def unit_text(facts: Facts, wish: Wish, service: Service) -> str:
             "Restart=always",
             "RestartSec=2",
             "KillMode=control-group",
-            "TimeoutStopSec=20",
+            f"TimeoutStopSec={service.stop_seconds + 10:.0f}",
             "[Install]",
             f"WantedBy={target}",
             "",
@@ -109,8 +111,9 @@ def _supervised(facts: Facts, wish: Wish, service: Service) -> list[Command]:
         return []
     place = ("--dir", layout.services(facts.root), "--name", service.name)
     program = (interpreter(facts, wish), "-m", "agents.supervisor", "start", *place)
+    grace = ("--grace", f"{service.stop_seconds:.0f}")
     environment = (("PYTHONPATH", layout.release(facts.root, wish.release)),)
-    return [Run((*program, "--", *argv(facts, wish, service)), environment, SUPERVISE_SECONDS)]
+    return [Run((*program, *grace, "--", *argv(facts, wish, service)), environment, SUPERVISE_SECONDS)]
 
 
 def _systemctl(facts: Facts) -> tuple[str, ...]:

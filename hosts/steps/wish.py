@@ -30,31 +30,6 @@ class Wish:
     token: str | None = None
 
 
-@dataclass(frozen=True)
-class TargetModel:
-    """One model of a deployment: config key, SHA-256, path on the controller, the champion's generation."""
-
-    config: str
-    sha256: str
-    path: str
-    generation: int
-
-    @property
-    def file(self) -> str:
-        return f"canonical_{self.config}.pth"
-
-
-@dataclass(frozen=True)
-class TargetWish:
-    """The wished state of one inference target."""
-
-    target: str
-    port: int
-    deployment: str
-    generation: int
-    models: tuple[TargetModel, ...]
-
-
 def interpreter(facts: Facts, wish: Wish) -> str:
     """Return the interpreter that runs our programs on the host."""
     return wish.python or layout.environment_python(facts.root)

@@ -1,0 +1,195 @@
+"""Making an inference target serve exactly the models of an order.
+
+Staged beside what serves, hashes computed there, every model loaded and one legal move played there, and only
+then swapped: one link, replaced atomically. What does not show the right hashes afterwards is swapped back.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+
+from hosts import health, layout, wheel
+from hosts.facts import Question
+from hosts.provision import FleetSettings, prepare, question_for, wish_for, with_log
+from hosts.remote import Remote
+from hosts.runner import StepRunner, execute
+from hosts.steps import target as steps
+from hosts.steps.wish import Wish, interpreter, program_environment
+from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepReport
+from ringrift.errors import (
+    BadInput,
+    CorruptData,
+    EnvironmentProblem,
+    RingRiftError,
+    Unreachable,
+    error_classes,
+)
+
+VERIFY_SECONDS = 1800.0
+"""Loading twelve models and one move each; the kernels may have to be compiled first."""
+READY_SECONDS = 180.0
+LOOK_SECONDS = 10.0
+"""How long to ask before looking whether the service still runs."""
+
+
+async def deploy(
+    remote: Remote,
+    host: HostSpec,
+    built: wheel.Release,
+    settings: FleetSettings,
+    order: DeployOrder,
+    report: StepReport,
+) -> Serving:
+    """Take the target through every step and return what it says that it serves.
+
+    Idempotent; killed anywhere and called again, it resumes. Raises an error of the tree when the target does
+    not end up serving the order; then it serves what it served before.
+    """
+    if not order.models:
+        raise BadInput(f"the deployment to {order.target} names no model")
+    wish = wish_for(host, built, "inference", settings)
+    runner = StepRunner(remote, _question(host, wish, order), report)
+    await runner.look()
+    await prepare(runner, wish)
+    await runner.step("models", functools.partial(steps.plan_models, order=order))
+    await runner.stage("verify", lambda: _verify(runner, wish, order))
+    try:
+        return await _swap(runner, wish, order)
+    except Unreachable:
+        raise
+    except RingRiftError as error:
+        raise await _restored(runner, order, error) from error
+
+
+async def _swap(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
+    await runner.step("swap", functools.partial(steps.plan_swap, order=order))
+    name = steps.service_name(order.target)
+    try:
+        await runner.step("service", functools.partial(steps.plan_service, wish=wish, order=order))
+    except EnvironmentProblem as problem:
+        raise await with_log(runner.remote, runner.facts, name, problem) from None
+    serving = await _proven(runner, wish, order)
+    await runner.step("retention", functools.partial(steps.plan_retention, order=order))
+    return serving
+
+
+async def _verify(runner: StepRunner, wish: Wish, order: DeployOrder) -> tuple[str, str]:
+    """Load every model on the host and play one legal move with it, unless they serve already."""
+    facts = runner.facts
+    if facts.target is not None and facts.target.current == steps.pointer(order):
+        return "unchanged", ""
+    folder = layout.generation(facts.root, order.target, order.generation)
+    done = await runner.remote.run(
+        [interpreter(facts, wish), "-m", "inference.verify", folder],
+        env=dict(program_environment(facts, wish)),
+        seconds=VERIFY_SECONDS,
+    )
+    moves = read_verdict(f"{order.target} on {wish.host}", done.stdout, done.last_words())
+    missing = sorted({model.config for model in order.models} - set(moves))
+    if missing:
+        raise CorruptData(f"{order.target} on {wish.host}: no move was played for {', '.join(missing)}")
+    return "done", f"a legal move for each of {', '.join(sorted(moves))}"
+
+
+def read_verdict(name: str, output: str, last_words: str) -> dict[str, str]:
+    """Return config -> move of `python -m inference.verify`, whose last JSON line is its verdict.
+
+    Raises the error that it reports, CorruptData when there is no verdict.
+    """
+    for line in reversed(output.splitlines()):
+        try:
+            verdict = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(verdict, dict):
+            continue
+        if verdict.get("ok") is True and isinstance(verdict.get("moves"), dict):
+            return {str(key): str(move) for key, move in verdict["moves"].items()}
+        error = verdict.get("error")
+        if isinstance(error, dict):
+            cls = error_classes().get(str(error.get("code")), CorruptData)
+            raise cls(f"{name}: {error.get('message')}", hint="what served before goes on serving")
+    raise CorruptData(f"{name}: the models could not be verified: {last_words or 'no verdict came back'}")
+
+
+async def _proven(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
+    """Wait until the service shows the order's generation and hashes; raises CorruptData when it does not."""
+    answers: list[Serving] = []
+
+    async def waited() -> tuple[str, str]:
+        serving = await _await_order(runner, wish, order)
+        answers.append(serving)
+        return "unchanged", f"generation {serving.generation}, {len(serving.models)} models"
+
+    await runner.stage("health", waited)
+    return answers[0]
+
+
+async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
+    """Ask until the order is served; give up when the service goes down or keeps refusing the models."""
+    wanted = {model.config: model.sha256 for model in order.models}
+
+    def settled(serving: Serving) -> bool:
+        return serving.healthy and serving.generation == order.generation and serving.models == wanted
+
+    remote, until = runner.remote, time.monotonic() + READY_SECONDS
+    before: Serving | None = None
+    while True:
+        serving, silence = None, None
+        try:
+            serving = await health.wait_for(remote, order.target, order.port, settled, LOOK_SECONDS)
+        except Unreachable as error:
+            if remote.connection.is_closed():
+                raise
+            silence = error
+        if serving is not None and settled(serving):
+            return serving
+        if steps.plan_service(await runner.gather(), wish, order):
+            problem = EnvironmentProblem(f"{order.target} on {remote.name} does not stay up")
+            raise await with_log(remote, runner.facts, steps.service_name(order.target), problem)
+        if time.monotonic() > until or (serving == before and _refuses(serving)):
+            raise _not_served(remote, order, serving) from silence
+        before = serving
+
+
+def _refuses(serving: Serving | None) -> bool:
+    """Tell whether a service goes on with older models because of what it found wrong with these."""
+    return serving is not None and bool(serving.issues) and serving.generation is not None
+
+
+def _not_served(remote: Remote, order: DeployOrder, serving: Serving | None) -> CorruptData:
+    if serving is None:
+        what = f"nothing answers on port {order.port}"
+    else:
+        what = "; ".join(serving.issues) or f"it serves generation {serving.generation}"
+    return CorruptData(f"{order.target} on {remote.name} does not serve the deployment: {what}")
+
+
+async def _restored(runner: StepRunner, order: DeployOrder, error: RingRiftError) -> RingRiftError:
+    """Swap back, and return the error with what stands now."""
+
+    async def undo() -> tuple[str, str]:
+        facts = await runner.gather()
+        commands = steps.plan_restore(facts, order)
+        for command in commands:
+            await execute(runner.remote, command)
+        return ("done", "what served before is current again") if commands else ("unchanged", "")
+
+    try:
+        await runner.stage("restore", undo)
+    except RingRiftError as failure:
+        return type(error)(f"{error.message}; swapping back failed: {failure.message}", hint=error.hint)
+    return type(error)(f"{error.message}; what served before is current again", hint=error.hint)
+
+
+def _question(host: HostSpec, wish: Wish, order: DeployOrder) -> Question:
+    name, unit = steps.service_name(order.target), steps.unit(host.name, order.target)
+    return question_for(host, wish, name, unit).model_copy(
+        update={
+            "target": order.target,
+            "generation": order.generation,
+            "model_files": tuple(steps.file_name(model.config) for model in order.models),
+        }
+    )
