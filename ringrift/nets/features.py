@@ -83,24 +83,45 @@ def encode(
     if orientations is None:
         orientations = np.zeros(len(states), np.int64)
     buffers = new_buffers(board, len(states), len(moves))
-    encode_into(geometry(board), grid(board).cells, orientations, states, moves, offsets, buffers)
+    nodes = np.arange(len(states))
+    encode_into(geometry(board), grid(board).cells, orientations, states, nodes, moves, offsets, buffers)
     return as_inputs(buffers, len(states), len(moves))
 
 
 @jit
-def encode_into(geo, grid_cells, orientations, states, moves, offsets, buffers):
-    """Encode the positions `0..len(offsets) - 2` of `states` into the buffers' first rows."""
-    positions = offsets.shape[0] - 1
+def encode_into(geo, grid_cells, orientations, states, nodes, moves, offsets, buffers):
+    """Encode the positions `states[nodes[row]]` and their moves into the first rows of the buffers."""
     area = buffers.planes.shape[1] * buffers.planes.shape[2]
     planes = buffers.planes.reshape((buffers.planes.shape[0], area, buffers.planes.shape[3]))
-    for i in range(positions):
-        turned = grid_cells[orientations[i]]
-        encode_cells(geo, turned, states, i, planes, i)
-        encode_scalars(geo, states, i, buffers.scalars, i)
-        for j in range(offsets[i], offsets[i + 1]):
-            buffers.rows[j] = i
+    for row in range(nodes.shape[0]):
+        i = nodes[row]
+        turned = grid_cells[orientations[row]]
+        encode_cells(geo, turned, states, i, planes, row)
+        encode_scalars(geo, states, i, buffers.scalars, row)
+        for j in range(offsets[row], offsets[row + 1]):
+            buffers.rows[j] = row
             buffers.kinds[j] = move_kind(states, i, moves[j])
             encode_roles(geo, turned, states, i, moves[j], buffers.cells, j)
+
+
+@jit
+def to_absolute(states, nodes, relative, absolute):
+    """Write values over relative seats `relative` (n, 4) to `absolute` (n, 4), column = seat - 1."""
+    for row in range(nodes.shape[0]):
+        for k in range(at.SEATS):
+            absolute[row, k] = 0.0
+        for seat in range(1, states[nodes[row]]["players"] + 1):
+            absolute[row, seat - 1] = relative[row, relative_seat(states, nodes[row], seat)]
+
+
+@jit
+def to_relative(states, nodes, absolute, relative):
+    """Write values over absolute seats (n, 4) to `relative` (n, 4), column 0 = the mover: training targets."""
+    for row in range(nodes.shape[0]):
+        for k in range(at.SEATS):
+            relative[row, k] = 0.0
+        for seat in range(1, states[nodes[row]]["players"] + 1):
+            relative[row, relative_seat(states, nodes[row], seat)] = absolute[row, seat - 1]
 
 
 @jit

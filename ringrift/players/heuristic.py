@@ -1,0 +1,218 @@
+"""A position's value without a net: named terms per seat, a weighted sum, a softmax over seats.
+
+Terms of a seat p (share = p's part of the sum over all seats, every seat counted with two more, so that the
+first stack of a game decides nothing):
+
+| term | meaning |
+|---|---|
+| rings | eliminated rings / ring threshold |
+| rings_near | its square: the last rings count more |
+| territory | collapsed spaces / territory threshold |
+| territory_near | its square |
+| stacks | share of the controlled stacks |
+| caps | share of the rings in caps, which decide who may capture whom |
+| mobile | share of the stacks that have a move or capture |
+| markers | share of the markers |
+| lines | sum over p's marker runs of two and more of (length / line length)^2, divided by 4, at most 2 |
+| hand | rings in hand / rings per player |
+| buried | rings under another colour's ring / rings per player |
+| lone | rounds as the only seat with real actions / rounds required |
+| stuck | 1 if p has neither rings in hand nor a stack that can act |
+| tempo | 1 if p is to move |
+
+The weights are the maximum-likelihood estimate of a conditional logit model of "seat p wins" on positions of
+self-play games (`benchmarks/fit_heuristic.py`), so that the softmax is a probability of winning.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ringrift.game._jit import jit
+from ringrift.game.apply import apply
+from ringrift.game.movement import can_act_from
+from ringrift.game.playout import copy_position, settle
+
+TERMS = (
+    "rings",
+    "rings_near",
+    "territory",
+    "territory_near",
+    "stacks",
+    "caps",
+    "mobile",
+    "markers",
+    "lines",
+    "hand",
+    "buried",
+    "lone",
+    "stuck",
+    "tempo",
+)
+(
+    RINGS,
+    RINGS_NEAR,
+    LAND,
+    LAND_NEAR,
+    STACKS,
+    CAPS,
+    MOBILE,
+    MARKERS,
+    LINES,
+    HAND,
+    BURIED,
+    LONE,
+    STUCK,
+    TEMPO,
+    COUNT,
+) = range(len(TERMS) + 1)
+
+WEIGHTS = np.array([2.0, 3.0, 2.0, 3.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, -0.5, 1.0, -1.0, 0.0])
+"""One weight per entry of `TERMS`."""
+
+HEAD_START = 2.0
+"""Stacks, rings or markers that every seat is thought to have besides its own when shares are formed."""
+
+Terms = npt.NDArray[np.float64]
+
+
+def new_terms() -> Terms:
+    """Working memory of `evaluate`: (5, terms), row = seat; one per thread."""
+    return np.zeros((5, COUNT))
+
+
+@jit
+def evaluate(geo, states, i, terms, values, row):
+    """Write the value vector of position i to `values[row]` (4,): probabilities over seats 1..4, sum 1.
+
+    A finished game is worth 1 to its winner.
+    """
+    s = states[i]
+    for k in range(4):
+        values[row, k] = 0.0
+    if s["winner"] > 0:
+        values[row, s["winner"] - 1] = 1.0
+        return
+    measure(geo, states, i, terms)
+    total = 0.0
+    for seat in range(1, s["players"] + 1):
+        score = 0.0
+        for term in range(COUNT):
+            score += WEIGHTS[term] * terms[seat, term]
+        values[row, seat - 1] = math.exp(score)
+        total += values[row, seat - 1]
+    for k in range(4):
+        values[row, k] /= total
+
+
+@jit
+def result_after(geo, states, i, move, terms, trial, values, scratch):
+    """Return the expected result of the mover of position i after `move` and the forced plies behind it.
+
+    `trial` (one position) and `values` (1, 4) are working memory.
+    """
+    copy_position(trial, 0, states, i)
+    apply(geo, trial, 0, scratch, move)
+    settle(geo, trial, 0, scratch)
+    evaluate(geo, trial, 0, terms, values, 0)
+    seat = states[i]["player"]
+    if trial[0]["swapped"] != states[i]["swapped"]:
+        seat = 3 - seat
+    return values[0, seat - 1]
+
+
+@jit
+def measure(geo, states, i, terms):
+    """Write every term of every seat to `terms` (5, COUNT)."""
+    s = states[i]
+    for seat in range(5):
+        for term in range(COUNT):
+            terms[seat, term] = 0.0
+    measure_cells(geo, states, i, terms)
+    for seat in range(1, s["players"] + 1):
+        measure_counters(states, i, terms, seat)
+    for term in (STACKS, CAPS, MOBILE, MARKERS):
+        to_shares(terms, term, s["players"])
+
+
+@jit
+def measure_cells(geo, states, i, terms):
+    """Add up what has to be looked for on the board: caps, stacks that can act, buried rings, marker runs."""
+    s = states[i]
+    for cell in range(geo.n_cells):
+        seat = int(s["top"][cell])
+        if seat > 0:
+            height = int(s["height"][cell])
+            cap = int(s["cap"][cell])
+            terms[seat, CAPS] += cap
+            terms[seat, BURIED] -= height_of_colour(states, i, cell, seat)
+            if can_act_from(geo, states, i, cell, height, cap):
+                terms[seat, MOBILE] += 1.0
+        elif s["marker"][cell] > 0:
+            add_runs(geo, states, i, cell, terms)
+    for seat in range(1, s["players"] + 1):
+        terms[seat, BURIED] = (terms[seat, BURIED] + s["on_board"][seat]) / s["rings_per_player"]
+        terms[seat, LINES] = min(terms[seat, LINES] / 4.0, 2.0)
+
+
+@jit
+def height_of_colour(states, i, cell, seat):
+    """Return how many rings of the seat's colour are in the stack on `cell`."""
+    s = states[i]
+    rings = int(s["rings"][cell])
+    found = 0
+    for _ in range(int(s["height"][cell])):
+        if (rings & 3) + 1 == seat:
+            found += 1
+        rings >>= 2
+    return found
+
+
+@jit
+def add_runs(geo, states, i, cell, terms):
+    """Add (length / L)^2 for each run of two or more own markers that begins at the marker on `cell`."""
+    s = states[i]
+    seat = int(s["marker"][cell])
+    for axis in range(geo.n_axes):
+        back = axis + geo.n_axes
+        if geo.ray_length[cell, back] > 0 and s["marker"][geo.rays[cell, back, 0]] == seat:
+            continue
+        length = 1
+        while length <= geo.ray_length[cell, axis] and s["marker"][geo.rays[cell, axis, length - 1]] == seat:
+            length += 1
+        if length > 1:
+            terms[seat, LINES] += (length / s["line_length"]) ** 2
+
+
+@jit
+def to_shares(terms, term, players):
+    """Divide the seats' entries of a term by their sum, with `HEAD_START` added to each."""
+    total = HEAD_START * players
+    for seat in range(1, players + 1):
+        total += terms[seat, term]
+    for seat in range(1, players + 1):
+        terms[seat, term] = (terms[seat, term] + HEAD_START) / total
+
+
+@jit
+def measure_counters(states, i, terms, seat):
+    """Write the terms of a seat that follow from counters; `MOBILE` must hold the stacks that can act."""
+    s = states[i]
+    rings = s["eliminated"][seat] / s["ring_threshold"]
+    land = s["territory"][seat] / s["territory_threshold"]
+    terms[seat, RINGS] = rings
+    terms[seat, RINGS_NEAR] = rings * rings
+    terms[seat, LAND] = land
+    terms[seat, LAND_NEAR] = land * land
+    terms[seat, STACKS] = s["stacks"][seat]
+    terms[seat, MARKERS] = s["markers"][seat]
+    terms[seat, HAND] = s["hand"][seat] / s["rings_per_player"]
+    if s["lps_exclusive"] == seat:
+        terms[seat, LONE] = s["lps_streak"] / s["lps_required"]
+    if s["hand"][seat] == 0 and terms[seat, MOBILE] == 0.0:
+        terms[seat, STUCK] = 1.0
+    if s["player"] == seat:
+        terms[seat, TEMPO] = 1.0

@@ -1,0 +1,166 @@
+"""The searching player: Gumbel search or MCTS over a batch of games, with a net or the heuristic.
+
+For each group of games: evaluate the roots; then, round by round, plan the simulations of all games, walk them
+down to leaves, evaluate the leaves together, pass the values up; at the end read off move, value and policy.
+Tree work is compiled, evaluation is one call per batch of leaves.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ringrift.game.config import GameConfig
+from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, signed
+from ringrift.players.search import root, tree
+from ringrift.players.search.evaluators import Evaluator, HeuristicEvaluator, NetEvaluator
+from ringrift.players.search.forest import (
+    SEATS,
+    Floats,
+    Forest,
+    Ints,
+    Leaves,
+    Roots,
+    new_forest,
+    new_leaves,
+    new_workspace,
+)
+from ringrift.players.search.schedule import rounds
+
+WIDTH = 48
+"""Edges kept per node, those with the highest prior."""
+
+LEAVES = 256
+"""Leaves evaluated together at most."""
+
+NODES = 1 << 15
+"""Nodes of one group of games, about 0.25 GB; more games than fit are searched group after group."""
+
+TIE_NOISE = 1e-6
+"""Scale of the root noise of MCTS: it only settles ties."""
+
+
+class TreePlayer(Player):
+    """Kinds `gumbel`, `mcts` and `policy`.
+
+    The policy player is a Gumbel search without simulations and with one considered move: the largest sum of
+    logit and noise is a sample from the policy at that temperature.
+    """
+
+    def __init__(self, spec: PlayerSpec, config: GameConfig, net: Any = None) -> None:
+        super().__init__(spec, config)
+        self.method = tree.PUCT if spec.kind == "mcts" else tree.GUMBEL
+        self.budget = 0 if spec.kind == "policy" else spec.simulations
+        self.width = {"mcts": WIDTH, "gumbel": spec.considered, "policy": 1}[spec.kind]
+        self.noise = TIE_NOISE if spec.kind == "mcts" else spec.noise
+        self.evaluator: Evaluator
+        if net is None:
+            self.evaluator = HeuristicEvaluator(self.geo, config.board)
+        else:
+            self.evaluator = NetEvaluator(net, config)
+        self.leaves = new_leaves(self.geo, LEAVES)
+        self.work = new_workspace(self.geo, WIDTH)
+        self._forest: Forest | None = None
+
+    def _search(
+        self,
+        states: Positions,
+        seeds: npt.NDArray[np.uint64],
+        deadline: float | None,
+        simulations: Moves | None,
+    ) -> SearchResult:
+        budgets = np.full(len(states), self.budget) if simulations is None or not self.budget else simulations
+        per_game = int(budgets.max(initial=1)) + 1
+        group = max(1, NODES // per_game)
+        parts = [
+            self._search_group(states[i : i + group], signed(seeds)[i : i + group], budgets[i : i + group],
+                               per_game, deadline)
+            for i in range(0, len(states), group)
+        ]  # fmt: skip
+        moves = np.concatenate([part.moves for part in parts]) if parts else np.zeros(0, np.int64)
+        values = np.concatenate([part.values for part in parts]) if parts else np.zeros((0, SEATS), np.float32)
+        policy = [entry for part in parts for entry in part.policy]
+        return SearchResult(moves, values, policy)
+
+    def _search_group(
+        self, states: Positions, seeds: Ints, budgets: Ints, per_game: int, deadline: float | None
+    ) -> SearchResult:
+        forest = self._planted(states, per_game)
+        roots = self._evaluate_roots(forest, len(states))
+        schedule = self._schedule(np.diff(roots.offsets), budgets)
+        for game, seed in enumerate(seeds):
+            root.set_root(self.geo, forest, roots, game, seed, self.noise, self.width, self.work)
+        self._simulate(forest, roots, schedule, deadline)
+        return self._answer(forest, roots)
+
+    def _planted(self, states: Positions, per_game: int) -> Forest:
+        """Return a forest with the positions at its roots; memory is kept from search to search."""
+        games = len(states)
+        kept = self._forest
+        if kept is None or len(kept.used) != games or len(kept.mover) != games * per_game:
+            self._forest = kept = new_forest(games, per_game, WIDTH)
+        kept.states[::per_game] = states
+        return kept
+
+    def _evaluate_roots(self, forest: Forest, games: int) -> Roots:
+        counts, moves, prior = [np.zeros(1, np.int64)], [], []
+        first = 0
+        while first < games:
+            slots = tree.collect_roots(self.geo, forest, self.leaves, first, games, self.scratch)
+            self.evaluator.evaluate_roots(forest.states, self.leaves, slots)
+            tree.absorb(forest, self.leaves, slots, self.work)
+            end = self.leaves.offsets[slots]
+            counts.append(np.diff(self.leaves.offsets[: slots + 1]))
+            moves.append(self.leaves.moves[:end].copy())
+            prior.append(self.leaves.logits[:end].copy())
+            first += slots
+        return Roots(
+            offsets=np.cumsum(np.concatenate(counts)),
+            moves=np.concatenate(moves),
+            prior=np.concatenate(prior),
+            noise=np.zeros(sum(map(len, moves))),
+            origin=np.zeros((games, WIDTH), np.int64),
+            active=np.zeros((games, WIDTH), np.int64),
+            n_active=np.zeros(games, np.int64),
+        )
+
+    def _schedule(self, legal: Ints, budgets: Ints) -> Ints:
+        """Return the sizes of each game's rounds, (games, rounds) padded with 0; none for a forced move."""
+        plans = []
+        for count, budget in zip(legal, budgets, strict=True):
+            considered = 1 if self.method == tree.PUCT else min(self.spec.considered, int(count))
+            plans.append(rounds(int(budget), considered) if count > 1 else ())
+        table = np.zeros((len(plans), max(map(len, plans), default=0)), np.int64)
+        for game, sizes in enumerate(plans):
+            table[game, : len(sizes)] = sizes
+        return table
+
+    def _simulate(self, forest: Forest, roots: Roots, schedule: Ints, deadline: float | None) -> None:
+        games = np.zeros(int(schedule.sum(0).max(initial=0)), np.int64)
+        edges = np.zeros_like(games)
+        for turn in range(schedule.shape[1]):
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            tasks = root.plan_round(forest, roots, schedule, turn, self.method, games, edges, self.work)
+            done = 0
+            while done < tasks:
+                step, slots = tree.collect(
+                    self.geo, forest, self.leaves, games, edges, done, tasks, self.method, self.scratch, self.work
+                )
+                self.evaluator.evaluate(forest.states, self.leaves, slots)
+                tree.absorb(forest, self.leaves, slots, self.work)
+                done += step
+
+    def _answer(self, forest: Forest, roots: Roots) -> SearchResult:
+        games = len(roots.n_active)
+        moves = np.zeros(games, np.int64)
+        values = np.zeros((games, SEATS))
+        policy: Floats = np.zeros(len(roots.moves))
+        root.read_off(forest, roots, self.method, moves, values, policy, self.work)
+        lists = []
+        for first, last in zip(roots.offsets[:-1], roots.offsets[1:], strict=True):
+            lists.append((roots.moves[first:last], policy[first:last].astype(np.float32)))
+        return SearchResult(moves, values.astype(np.float32), lists)
