@@ -1,0 +1,1 @@
+"""The production service: serves the models that a manifest names, and nothing else."""

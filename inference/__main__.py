@@ -1,0 +1,104 @@
+"""`python -m inference --models DIR [--host H] [--port N]`: serve the models that DIR names.
+
+Exit statuses are those of `ringrift.errors`; 9 means that the port is in use. SIGTERM drains and ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from inference.server import Server, inherited, listen
+from ringrift.errors import BadInput, RingRiftError
+from ringrift.game.config import GameConfig
+
+_DEFAULT_PORT = 8600
+_MODELS_VARIABLE = "RINGRIFT_MODELS_PATH"
+_EXPECTED_VARIABLE = "RINGRIFT_EXPECTED_CONFIGS"
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until stopped; return the exit status, with one line on stderr for an error."""
+    try:
+        _serve(_parse(arguments))
+    except RingRiftError as error:
+        sys.stderr.write(f"error: {error.line()}\n")
+        return error.exit_status
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--models", type=Path, help=f"folder with manifest.json or current/ ({_MODELS_VARIABLE})"
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, help=f"default {_DEFAULT_PORT}, or the variable PORT")
+    parser.add_argument("--fd", type=int, help="serve on this inherited listening socket instead")
+    parser.add_argument(
+        "--workers", type=int, default=max(1, min(8, os.cpu_count() or 1)), help="searches at once"
+    )
+    parser.add_argument("--waiting", type=int, default=64, help="requests that may wait for a worker")
+    parser.add_argument(
+        "--expect", help=f"configs that the manifest must name, separated by commas ({_EXPECTED_VARIABLE})"
+    )
+    options = parser.parse_args(arguments)
+    options.models = options.models or _from_environment(_MODELS_VARIABLE, Path)
+    if options.models is None:
+        raise BadInput("no folder of models", hint=f"give --models DIR or set {_MODELS_VARIABLE}")
+    if options.port is None:
+        options.port = _from_environment("PORT", int) or _DEFAULT_PORT
+    if options.workers < 1 or options.waiting < 0:
+        raise BadInput("--workers must be at least 1 and --waiting at least 0")
+    named = options.expect if options.expect is not None else os.environ.get(_EXPECTED_VARIABLE, "")
+    keys = named.replace(",", " ").split()
+    options.expect = frozenset(GameConfig.parse(key).key for key in keys)
+    return options
+
+
+def _serve(options: argparse.Namespace) -> None:
+    logging.basicConfig(level=_log_level(), format="%(asctime)s %(levelname)s %(message)s")
+    # The address is taken before the slow imports, so that a port in use is told at once.
+    found = listen(options.host, options.port) if options.fd is None else inherited(options.fd)
+
+    import torch
+
+    from inference.app import build_app
+    from inference.pool import SearchPool
+    from inference.watch import Watcher
+
+    torch.set_num_threads(1)
+    watcher = Watcher(options.models, options.expect)
+    pool = SearchPool(options.workers, options.waiting)
+    watcher.start()
+    logging.getLogger("inference").info("listening on %s", found.getsockname())
+    try:
+        Server(build_app(watcher, pool)).run(sockets=[found])
+    finally:
+        watcher.stop()
+        pool.close()
+
+
+def _from_environment(name: str, kind: type) -> object:
+    text = os.environ.get(name)
+    if not text:
+        return None
+    try:
+        return kind(text)
+    except ValueError:
+        raise BadInput(f"{name} is {text!r}") from None
+
+
+def _log_level() -> int:
+    name = os.environ.get("RINGRIFT_LOG_LEVEL", "info").lower()
+    if name not in _LOG_LEVELS:
+        raise BadInput(f"RINGRIFT_LOG_LEVEL is {name!r}", hint=f"use one of {', '.join(_LOG_LEVELS)}")
+    return int(getattr(logging, name.upper()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

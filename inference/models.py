@@ -1,0 +1,124 @@
+"""Models in memory: loaded only as the manifest says, and proven by a legal move before they serve."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from inference.manifest import Entry, Manifest
+from ringrift.errors import CorruptData, NotFound, RingRiftError
+from ringrift.game.config import GameConfig
+from ringrift.game.play import Game
+from ringrift.nets.checkpoint import load_checkpoint
+from ringrift.nets.network import RingRiftNet
+from ringrift.players.base import PlayerSpec, build_player
+
+log = logging.getLogger("inference")
+
+_GOLDEN_SIMULATIONS = 8
+_GOLDEN_DECISIONS = 12
+_STRIDE = 7919
+"""A prime, so that the moves of the mid-game position are spread over the board."""
+
+
+class NoModel(NotFound):
+    """The level needs a net and this config has none that was verified."""
+
+    code = "no_model"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One verified net. `generation` counts the champions of its config."""
+
+    config: GameConfig
+    sha256: str
+    generation: int
+    net: RingRiftNet
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """What is served: verified models by config key. A request keeps the set that it began with."""
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    generation: int | None = None
+    deployment: str = ""
+
+    def of(self, config: GameConfig) -> Model:
+        """Return the model of a config, or raise `NoModel`."""
+        model = self.models.get(config.key)
+        if model is None:
+            raise NoModel(f"no model of {config.key} is loaded", hint="see /health")
+        return model
+
+
+def load_set(manifest: Manifest, present: ModelSet) -> tuple[ModelSet, list[str]]:
+    """Load every model of a manifest that verifies; return them and what is wrong with the others.
+
+    Models that `present` serves already are taken over if their files still have the same hash.
+    """
+    loaded: dict[str, Model] = {}
+    issues: list[str] = []
+    for entry in manifest.entries:
+        try:
+            loaded[entry.config.key] = _load(entry, present)
+        except RingRiftError as error:
+            issues.append(f"{entry.path.name}: {error.line()}")
+    return ModelSet(loaded, manifest.generation, manifest.deployment), issues
+
+
+def _load(entry: Entry, present: ModelSet) -> Model:
+    known = present.models.get(entry.config.key)
+    if known is not None and known.sha256 == entry.sha256:
+        _check_hash(entry)
+        return replace(known, generation=entry.generation)
+    net, _ = load_checkpoint(entry.path, entry.sha256, entry.config.key)
+    model = Model(entry.config, entry.sha256, entry.generation, net)
+    prove(model)
+    log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
+    return model
+
+
+def _check_hash(entry: Entry) -> None:
+    """Refuse a file that would not load at the next start, although its net is in memory."""
+    try:
+        with entry.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise NotFound(f"cannot be read: {error.strerror}") from None
+    if found != entry.sha256:
+        raise CorruptData(f"has SHA-256 {found[:12]}, the manifest says {entry.sha256[:12]}")
+
+
+def prove(model: Model) -> None:
+    """Have the net play one move in the opening and one in a mid-game position.
+
+    Raises `CorruptData` when a move is illegal or a value is no probability.
+    """
+    spec = PlayerSpec(kind="gumbel", model=model.sha256, simulations=_GOLDEN_SIMULATIONS)
+    player = build_player(spec, model.config, model.net)
+    for name, game in (("opening", Game.new(model.config)), ("mid-game", midgame(model.config))):
+        found = player.search(game.states, np.ones(1, np.uint64))
+        if not game.is_legal(int(found.moves[0])):
+            raise CorruptData(f"the net plays an illegal move in the {name} position of {model.config.key}")
+        total = float(found.values[0].sum())
+        if not np.isfinite(found.values).all() or abs(total - 1.0) > 1e-3:
+            raise CorruptData(f"the net's values in the {name} position of {model.config.key} are impossible")
+
+
+def midgame(config: GameConfig) -> Game:
+    """Return a fixed position some decisions into a game of this config."""
+    game = Game.new(config)
+    decisions = 0
+    while decisions < _GOLDEN_DECISIONS:
+        before, legal = game.copy(), np.sort(game.legal())
+        game.apply(int(legal[decisions * _STRIDE % len(legal)]))
+        if game.over:
+            return before
+        decisions += len(legal) > 1
+    return game

@@ -1,0 +1,110 @@
+"""Keeps what is served equal to what the manifest says, or says why it is not.
+
+A thread looks once a second. It loads a changed set beside the present one, verifies it and swaps the two in
+one assignment, so that every request sees one set. A set with anything wrong replaces nothing but an absent
+model: what was verified before goes on serving while `/health` names the fault.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from inference.manifest import Manifest, locate, read_manifest
+from inference.models import ModelSet, load_set
+from ringrift.errors import RingRiftError
+
+log = logging.getLogger("inference")
+
+POLL_SECONDS = 1.0
+Mark = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is served and what is wrong; healthy exactly when nothing is."""
+
+    models: ModelSet
+    issues: tuple[str, ...]
+
+
+class Watcher:
+    """Owns `serving`, which others read without a lock: it is replaced, never changed."""
+
+    def __init__(self, folder: Path, expected: frozenset[str] = frozenset()) -> None:
+        self.serving = Serving(ModelSet(), ("the models are being loaded",))
+        self._folder = folder
+        self._expected = expected
+        self._mark: Mark | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a set that is being loaded is finished first."""
+        self._stopping.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Compare what is served with what the manifest says, once."""
+        try:
+            manifest = read_manifest(locate(self._folder))
+        except RingRiftError as error:
+            self._note(None, (error.line(),))
+            return
+        mark = _mark(manifest)
+        if mark != self._mark:
+            self._mark = mark
+            self._replace(manifest)
+
+    def _replace(self, manifest: Manifest) -> None:
+        loaded, issues = load_set(manifest, self.serving.models)
+        issues += [f"{key}: expected, but the manifest does not name it" for key in self._missing(manifest)]
+        present = self.serving.models
+        if issues and present.models:
+            self._note(present, tuple(issues))
+        else:
+            self._note(loaded, tuple(issues))
+
+    def _missing(self, manifest: Manifest) -> list[str]:
+        return sorted(self._expected - {entry.config.key for entry in manifest.entries})
+
+    def _note(self, models: ModelSet | None, issues: tuple[str, ...]) -> None:
+        """Publish; without a readable manifest forget what was seen, so that its return is noticed."""
+        if models is None:
+            self._mark = None
+        serving = Serving(models or self.serving.models, issues)
+        if serving == self.serving:
+            return
+        for issue in issues:
+            log.error("unhealthy: %s", issue)
+        if serving.models is not self.serving.models:
+            log.info("serving generation %s: %s", serving.models.generation, sorted(serving.models.models))
+        self.serving = serving
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.look()
+            except Exception as error:
+                # The watcher must outlive whatever a broken file makes a library raise, and say so.
+                log.exception("looking at the models failed")
+                self._note(None, (f"looking at the models failed: {error}",))
+            self._stopping.wait(POLL_SECONDS)
+
+
+def _mark(manifest: Manifest) -> Mark:
+    """Identify a manifest and the very files that it names, so that a file put right later is noticed."""
+    return manifest.folder, manifest.digest, tuple(_file_mark(entry.path) for entry in manifest.entries)
+
+
+def _file_mark(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
