@@ -1,0 +1,121 @@
+"""What stands around every screen: header, banner, notice, prompt, footer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Static
+
+from ringrift.client.display import age, plain
+from tui.draw import join, line, words
+from tui.keys import Key
+from tui.theme import TONES
+
+if TYPE_CHECKING:
+    from tui.feed import Link
+
+TABS = (("1", "Fleet", "fleet"), ("2", "Configs", "configs"), ("3", "Production", "production"))
+
+
+class Line(Static):
+    """Text without markup, repainted only when it changed."""
+
+    def __init__(self, **options: str) -> None:
+        super().__init__("", markup=False, **options)
+        self._shown: Text | None = None
+
+    def put(self, text: Text | None) -> None:
+        """Show a text; None hides the widget."""
+        self.display = text is not None
+        if text is not None and text != self._shown:
+            self._shown = text.copy()
+            self.update(text)
+
+
+class Header(Line):
+    """Who, where, which mode, how old; below it the screens."""
+
+    def paint(self, tab: str, trail: str, who: str, where: str, operate: bool, seen: float | None) -> None:
+        width = self.size.width
+        mode = words("OPERATE", "warn") if operate else words("read-only", "good")
+        right = line(mode, words("  data ", "dim"), words("never" if seen is None else age(seen)), " ")
+        left = line(words(" RingRift ", "accent"), words(f" {who} @ {where}", "dim"))
+        left.truncate(max(0, width - right.cell_len - 1), overflow="ellipsis")
+        left.pad_right(max(0, width - left.cell_len - right.cell_len))
+        tabs = [self._tab(number, name, place == tab) for number, name, place in TABS]
+        crumbs = [words(f"› {plain(trail)}", "accent")] if trail else []
+        self.put(Text("\n", end="").join((line(left, right), line(" ", join((*tabs, *crumbs))))))
+
+    @staticmethod
+    def _tab(number: str, name: str, here: bool) -> Text:
+        style = f"{TONES['accent']} reverse" if here else TONES["dim"]
+        return Text(f" {number} {name} ", style=style, end="")
+
+
+class Banner(Line):
+    """Shown while the controller doesn't answer: since when, why, when the next try is."""
+
+    def paint(self, link: Link, now: float) -> None:
+        if link.up:
+            self.put(None)
+        elif not link.since:
+            self.put(Text("connecting ...", end=""))
+        else:
+            away, wait = age(now - link.since), max(0.0, link.retry_at - now)
+            self.put(Text(f"✖ away for {away}, next try in {wait:.0f}s: {plain(link.reason)}", end=""))
+
+
+class Notice(Line):
+    """One sentence to the operator, until the next key."""
+
+
+class Strap(Line):
+    """The summary under the header."""
+
+
+class Pane(Line):
+    """Some lines that tell more of what the cursor stands on."""
+
+
+class Footer(Line):
+    """The keys that work here; those that don't work now are shown in brackets."""
+
+    def paint(self, keys: tuple[Key, ...], refused: frozenset[str]) -> None:
+        line_of_keys = Text(" ", end="", no_wrap=True, overflow="ellipsis")
+        for key in keys:
+            if not key.footer:
+                continue
+            off = key.key in refused
+            shown = f"({key.shown} {key.words})" if off else f"{key.shown} {key.words}"
+            if line_of_keys.cell_len + len(shown) + 2 > self.size.width:
+                break
+            line_of_keys.append(
+                shown[: -len(key.words)] if not off else shown, TONES["dim" if off else "accent"]
+            )
+            line_of_keys.append("  " if off else f"{key.words}  ", TONES["text"])
+        self.put(line_of_keys)
+
+
+class Prompt(Input):
+    """The line that takes a filter or a command."""
+
+    def __init__(self) -> None:
+        super().__init__(compact=True, select_on_focus=False)
+        self.purpose = ""
+
+    def open(self, purpose: str, value: str = "", words: tuple[str, ...] = ()) -> None:
+        """Take input for `filter` or `command`."""
+        self.purpose = purpose
+        self.placeholder = "filter by any text of a row" if purpose == "filter" else "a verb, see ?"
+        self.suggester = SuggestFromList(words) if words else None
+        self.value = value
+        self.display = True
+        self.focus()
+
+    def close(self) -> None:
+        """Stop taking input."""
+        self.purpose = ""
+        self.display = False
+        self.screen.set_focus(None)

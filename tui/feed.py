@@ -1,0 +1,165 @@
+"""Keeps the views fresh: asks, waits, asks again; goes on when the controller is away.
+
+At most two rounds a second, fewer when nothing moves, nobody types, or the link is slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from ringrift.client import routes
+from ringrift.client.routes import Call
+from ringrift.errors import AccessRefused, RingRiftError, Unreachable
+
+T = TypeVar("T")
+FAST, USUAL, IDLE = 0.5, 2.0, 5.0
+"""Seconds between rounds: while an action runs under the operator's eyes; usually; when nobody typed long."""
+IDLE_AFTER = 300.0
+RETRY = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Pauses between tries to reach a controller that is away."""
+
+
+class Sender(Protocol):
+    """What the feed wants of a client."""
+
+    async def send(self, call: Call[T]) -> T:
+        """Return the answer of a call or raise a `RingRiftError`."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How the controller is reached. `since` and `retry_at` are on the feed's clock."""
+
+    up: bool = False
+    ever: bool = False
+    reason: str = ""
+    since: float = 0.0
+    retry_at: float = 0.0
+
+
+def pause(typed: float, hurry: bool, round_trip: float) -> float:
+    """Return how long to wait for the next round; a slow link never carries more than a quarter of the time."""
+    wanted = FAST if hurry else IDLE if typed > IDLE_AFTER else USUAL
+    return max(wanted, 4 * round_trip)
+
+
+class Feed:
+    """The views by name, when each was taken, and the state of the link."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Sender],
+        wanted: Callable[[], dict[str, Call[Any]]],
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.views: dict[str, Any] = {}
+        self.problems: dict[str, RingRiftError] = {}
+        self.taken: dict[str, float] = {}
+        self.link = Link()
+        self.clock = clock
+        self.hurry_until = 0.0
+        self.typed_at = clock()
+        self._connect, self._wanted, self._changed = connect, wanted, changed
+        self._sender: Sender | None = None
+        self._wake = asyncio.Event()
+        self._tries = 0
+
+    def age(self, name: str) -> float | None:
+        """Return how old a view is in seconds, None when it was never seen."""
+        return max(0.0, self.clock() - self.taken[name]) if name in self.taken else None
+
+    def wake(self) -> None:
+        """Ask soon, instead of at the end of the pause. Many wakes are one round."""
+        self._wake.set()
+
+    def hurry(self, seconds: float) -> None:
+        """Ask often for a while: something was started that the operator watches."""
+        self.hurry_until = self.clock() + seconds
+        self.wake()
+
+    async def send(self, call: Call[T]) -> T:
+        """Send one call of the operator; when the controller doesn't answer, the link is down from now on."""
+        try:
+            if self._sender is None:
+                self._sender = self._connect()
+            return await self._sender.send(call)
+        except (Unreachable, AccessRefused) as error:
+            await self._lost(error)
+            raise
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            await asyncio.sleep(await self.round())
+
+    async def round(self) -> float:
+        """Ask once for everything that is wanted; wait out the pause but its last bit, which is returned."""
+        started = self.clock()
+        answered = await self._ask()
+        self._changed()
+        now = self.clock()
+        if answered:
+            wait = pause(now - self.typed_at, now < self.hurry_until, now - started)
+        else:
+            wait = self.link.retry_at - now
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), max(0.0, wait - FAST))
+        except TimeoutError:
+            pass
+        return min(FAST, max(0.05, wait))
+
+    async def _ask(self) -> bool:
+        """Return whether the controller answered. Views that only failed themselves keep their last value."""
+        calls: dict[str, Call[Any]] = {"status": routes.status(), **self._wanted()}
+        try:
+            if self._sender is None:
+                self._sender = self._connect()
+            sender = self._sender
+            answers = await asyncio.gather(
+                *(sender.send(call) for call in calls.values()), return_exceptions=True
+            )
+        except RingRiftError as error:
+            answers = [error]
+        for answer in answers:
+            if isinstance(answer, (Unreachable, AccessRefused)):
+                await self._lost(answer)
+                return False
+            if isinstance(answer, BaseException) and not isinstance(answer, RingRiftError):
+                raise answer
+        self._keep(dict(zip(calls, answers, strict=True)))
+        return True
+
+    def _keep(self, answers: dict[str, Any]) -> None:
+        now = self.clock()
+        for name, answer in answers.items():
+            if isinstance(answer, RingRiftError):
+                self.problems[name] = answer
+            else:
+                self.views[name], self.taken[name] = answer, now
+                self.problems.pop(name, None)
+        self._tries = 0
+        if not self.link.up:
+            self.link = Link(up=True, ever=True, since=now)
+
+    async def _lost(self, error: RingRiftError) -> None:
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.close()
+        now = self.clock()
+        wait = RETRY[min(self._tries, len(RETRY) - 1)]
+        self._tries += 1
+        since = self.link.since if self._tries > 1 else now
+        self.link = replace(self.link, up=False, reason=error.line(), since=since, retry_at=now + wait)
+
+    async def close(self) -> None:
+        if self._sender is not None:
+            await self._sender.close()
