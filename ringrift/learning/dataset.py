@@ -19,7 +19,7 @@ from ringrift.errors import CorruptData, Refused
 from ringrift.game.config import GameConfig
 from ringrift.game.state import new_positions
 from ringrift.learning.dataset_id import dataset_shards
-from ringrift.learning.records import FULL, GameRecord, decode, game_id
+from ringrift.learning.records import FULL, SHARE, GameRecord, decode, game_id
 from ringrift.learning.replay import Board, replay
 from ringrift.learning.shards import read_shard
 
@@ -205,11 +205,17 @@ def _pools(games: list[Game]) -> list[list[Game]]:
 def _dense_target(
     record: GameRecord, starts: npt.NDArray[np.int64], decision: int, legal: int
 ) -> npt.NDArray[np.float32]:
-    """Return the policy target of a decision over its legal moves (legal,), normalised."""
+    """Return the policy target of a decision over its legal moves (legal,), summing to 1.
+
+    What the kept entries leave of the whole is spread evenly over the moves that were not kept.
+    """
     part = slice(starts[decision], starts[decision + 1])
-    weights = record.weights[part].astype(np.float32)
-    dense = np.zeros(legal, dtype=np.float32)
-    dense[record.ranks[part]] = weights / weights.sum()
+    weights = record.weights[part] / np.float32(SHARE)
+    others = legal - len(weights)
+    rest = max(0.0, 1.0 - float(weights.sum())) / others if others else 0.0
+    dense = np.full(legal, rest, dtype=np.float32)
+    dense[record.ranks[part]] = weights
+    dense /= dense.sum()
     return dense
 
 

@@ -19,7 +19,7 @@ SMOOTHING = 0.98
 """Weight of the past in running means over steps: a memory of about fifty."""
 
 COLLAPSE_AFTER = 50
-"""Steps before the running loss is judged."""
+"""Steps before a loss is judged."""
 
 COLLAPSE_RATIO = 1.2
 """A loss above this times the loss of knowing nothing is a collapse."""

@@ -40,11 +40,13 @@ OPENING, CHEAP, FULL = range(3)
 """Kinds of decision: a random opening ply, one with a small search, one with a full search and a target."""
 
 TARGET_MOVES = 32
-"""A policy target keeps this many of its largest entries; the rest together rarely weigh a percent."""
+"""A policy target keeps this many of its largest entries; what they leave belongs to the others evenly."""
+
+SHARE = 65535
+"""The weight that stands for the whole of a policy target."""
 
 _MAGIC = b"RRGAME1\n"
 _LENGTH = struct.Struct("<I")
-_SHARE = 65535
 _VALUE = 255
 
 
@@ -128,7 +130,7 @@ class RecordBuilder:
         self._kinds.append(kind)
         quantised = np.zeros(self._players) if values is None else np.rint(np.clip(values, 0, 1) * _VALUE)
         self._values.append(quantised.astype(np.uint8))
-        self._targets.append(_quantise(*target) if target is not None else _quantise(_NO_RANKS, _NO_SHARES))
+        self._targets.append(_quantise(*target) if target is not None else _quantise(_NO_RANKS, _NOSHARES))
 
     def finish(self, header: GameHeader) -> bytes:
         """Return the record's bytes."""
@@ -148,7 +150,7 @@ class RecordBuilder:
 
 
 _NO_RANKS = np.zeros(0, dtype=np.int64)
-_NO_SHARES = np.zeros(0, dtype=np.float32)
+_NOSHARES = np.zeros(0, dtype=np.float32)
 
 
 def _quantise(
@@ -156,9 +158,9 @@ def _quantise(
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
     """Keep the largest entries of a policy target, in ascending order of rank."""
     largest = np.argsort(-shares, kind="stable")[:TARGET_MOVES]
-    kept = np.sort(largest[np.rint(shares[largest] * _SHARE) >= 1])
+    kept = np.sort(largest[np.rint(shares[largest] * SHARE) >= 1])
     kept = kept[np.argsort(ranks[kept], kind="stable")]
-    return ranks[kept].astype(np.uint16), np.rint(shares[kept] * _SHARE).astype(np.uint16)
+    return ranks[kept].astype(np.uint16), np.rint(shares[kept] * SHARE).astype(np.uint16)
 
 
 def game_id(record: bytes) -> str:

@@ -28,6 +28,7 @@ from ringrift.learning.dataset import (
 from ringrift.learning.dataset_id import dataset_sha
 from ringrift.learning.losses import Scores, know_nothing, losses, score
 from ringrift.learning.optimise import (
+    COLLAPSE_AFTER,
     COLLAPSE_RATIO,
     RunningLoss,
     descend,
@@ -162,11 +163,15 @@ class _Holdout:
         return score(net, self._config.board, self._positions, size, training_device())
 
     def check(self, found: Scores, parent: Scores | None) -> None:
-        """Raise `Refused` for a net that is worse than knowing nothing, or than its parent."""
+        """Raise `Refused` for a net that has learned nothing, or is worse than its parent.
+
+        A run too short to judge need only not have collapsed.
+        """
         weight = self._recipe.value_weight
         loss = found.total(weight)
         ignorance = know_nothing(self._positions, self._config.players, weight)
-        if not loss <= COLLAPSE_RATIO * ignorance:
+        limit = ignorance if self._recipe.steps > COLLAPSE_AFTER else COLLAPSE_RATIO * ignorance
+        if not loss < limit:
             raise Refused(f"training collapsed: held-out loss {loss:.3f}, {ignorance:.3f} is knowing nothing")
         before = parent.total(weight) if parent else loss
         if not loss <= REGRESSION_RATIO * before:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from ringrift.game.config import GameConfig
+from ringrift.learning.dataset_id import dataset_sha
 from ringrift.learning.records import CHEAP, FULL, OPENING, GameHeader, RecordBuilder
-from ringrift.protocol.jobs import PlayerSpec
+from ringrift.learning.selfplay import play_shard
+from ringrift.learning.shards import shard_bytes
+from ringrift.players.base import PlayerSpec as Specification
+from ringrift.players.base import build_player
+from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec, TrainSpec
 
 
 def make_header(config: str = "hex8_3p", *, game: int = 0, **changes: object) -> GameHeader:
@@ -53,3 +63,80 @@ def header():
 def record():
     """Make a record with the structure of a game but arbitrary content."""
     return make_record
+
+
+RANDOM = {"kind": "random"}
+SEARCH = {"kind": "gumbel", "simulations": 4, "considered": 4}
+"""A search with the heuristic as evaluator: quick, but with real targets."""
+
+
+def selfplay_spec(config: str = "hex8_2p", **changes: object) -> SelfplaySpec:
+    fields: dict[str, object] = {
+        "config": config,
+        "player": SEARCH,
+        "shards": 1,
+        "games_per_shard": 4,
+        "seed": 11,
+        "opening_random_plies": 3,
+    }
+    return SelfplaySpec.model_validate(fields | changes)
+
+
+def train_spec(config: str, shards: list[str], **changes: object) -> TrainSpec:
+    recipe = {"steps": 2, "batch_size": 32, "learning_rate": 2e-3}
+    fields: dict[str, object] = {
+        "config": config,
+        "dataset": dataset_sha(config, shards),
+        "shards": shards,
+        "parent": None,
+        "architecture": {"blocks": 1, "channels": 8},
+        "recipe": recipe | changes.pop("recipe", {}),
+        "seed": 5,
+    }
+    return TrainSpec.model_validate(fields | changes)
+
+
+class Inputs:
+    """A folder of artifacts named by their hashes, as an agent prepares it for a job."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, data: bytes) -> str:
+        sha = hashlib.sha256(data).hexdigest()
+        (self.folder / sha).write_bytes(data)
+        return sha
+
+    def add_games(self, spec: SelfplaySpec, sequence: int = 0) -> str:
+        """Play a shard and put it here; return its hash."""
+        player = build_player(
+            Specification.from_dict(spec.player.model_dump()), GameConfig.parse(spec.config)
+        )
+        records, _ = play_shard(spec, sequence, player, quiet)
+        return self.add(shard_bytes(records))
+
+
+def quiet(done: float) -> None:
+    """Take a report of progress and drop it."""
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Inputs:
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    return Inputs(folder)
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a shard of searched hex8_2p games, and the shard's hash."""
+    here = Inputs(tmp_path_factory.mktemp("played"))
+    return here.folder, here.add_games(selfplay_spec(games_per_shard=16))
+
+
+@pytest.fixture
+def specs():
+    """The makers of specifications, as `specs.selfplay(...)` and `specs.train(...)`."""
+    return SimpleNamespace(
+        selfplay=selfplay_spec, train=train_spec, random=RANDOM, search=SEARCH, quiet=quiet
+    )
