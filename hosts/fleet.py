@@ -49,7 +49,7 @@ class SshFleet:
 
     async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
         """Bring a host to a started agent; `token` None keeps its enrolment. Idempotent and resumable."""
-        built = await asyncio.to_thread(wheel.build, self._home)
+        built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
         async with self._changing[host.name]:
             remote = await self._remote(host)
             return await provisioning.provision(remote, host, built, self._settings, token, report)
@@ -83,7 +83,7 @@ class SshFleet:
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         """Make a target serve exactly the order's models; on an error it serves what it served before."""
-        built = await asyncio.to_thread(wheel.build, self._home)
+        built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
         async with self._changing[host.name]:
             remote = await self._remote(host)
             return await deployment.deploy(remote, host, built, self._settings, order, report)

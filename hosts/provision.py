@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 from hosts import wheel
 from hosts.facts import Facts, Question
@@ -24,6 +25,8 @@ class FleetSettings:
     """Compile the kernels at provisioning; without it they compile at their first use."""
     systemd: bool = True
     """Use systemd where it is usable; without it always our supervisor."""
+    source: Path | None = None
+    """Folder that holds the packages to send; by default the one that they are imported from."""
 
 
 def wish_for(

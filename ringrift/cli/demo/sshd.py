@@ -8,10 +8,12 @@ user's server lets exactly this user in.
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -98,10 +100,10 @@ def status(folder: Path) -> Sshd | None:
         raise CorruptData(f"{folder / _STATE} cannot be read: {error}", hint="remove the folder") from None
     try:
         process = psutil.Process(server.pid)
-        alive = abs(process.create_time() - server.born) < 0.05 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - server.born) < 0.05
     except psutil.NoSuchProcess:
         return None
-    return server if alive else None
+    return server if same and not _ended(process) else None
 
 
 def stop(folder: Path, *, sessions: bool = True) -> bool:
@@ -112,32 +114,44 @@ def stop(folder: Path, *, sessions: bool = True) -> bool:
     try:
         listener = psutil.Process(server.pid)
         # sshd's children are its connections; what they started in the background is no longer a child.
-        victims = [listener, *(listener.children(recursive=True) if sessions else [])]
+        _end([listener, *(listener.children(recursive=True) if sessions else [])])
     except psutil.NoSuchProcess:
-        return True
-    for signal_all in (psutil.Process.terminate, psutil.Process.kill):
-        for process in victims:
-            try:
-                signal_all(process)
-            except psutil.NoSuchProcess:
-                continue
-        _, victims = psutil.wait_procs(victims, timeout=3)
-        if not victims:
-            break
+        pass
     (folder / _STATE).unlink(missing_ok=True)
     return True
 
 
-def cut(folder: Path) -> int:
-    """End the connections that the folder's server serves, but not the server; return how many processes."""
+def cut(folder: Path) -> None:
+    """End the connections that the folder's server serves, but not the server."""
     server = status(folder)
-    if server is None or server.kind != "openssh":
-        return 0
-    sessions = psutil.Process(server.pid).children()
-    for process in sessions:
-        process.kill()
-    psutil.wait_procs(sessions, timeout=3)
-    return len(sessions)
+    if server is None:
+        return
+    if server.kind == "double":
+        psutil.Process(server.pid).send_signal(signal.SIGUSR1)
+        return
+    _end(psutil.Process(server.pid).children())
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    """End processes: asked first, killed after 3 s."""
+    for signal_one in (psutil.Process.terminate, psutil.Process.kill):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                signal_one(process)
+        until = time.monotonic() + 3.0
+        while time.monotonic() < until:
+            processes = [process for process in processes if not _ended(process)]
+            if not processes:
+                return
+            time.sleep(0.01)
+
+
+def _ended(process: psutil.Process) -> bool:
+    """Tell whether a process is gone, or only waits for its parent to notice."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import asyncssh
 
+_present: set[asyncssh.SSHServerConnection | None] = set()
+"""The connections that are served now."""
+
 
 class Server(asyncssh.SSHServer):
     """Lets in whoever holds an authorized key, and forwards what its options allow."""
@@ -20,6 +23,14 @@ class Server(asyncssh.SSHServer):
     def __init__(self, sockets: bool, ports: bool) -> None:
         self._sockets = sockets
         self._ports = ports
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        _present.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _present.discard(self._connection)
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         return self._ports
@@ -49,8 +60,9 @@ async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
 
 
 async def serve(folder: Path, address: str, port: int, sockets: bool, ports: bool) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; SIGUSR1 cuts every connection."""
     stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _cut)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with asyncssh.listen(
@@ -65,6 +77,12 @@ async def serve(folder: Path, address: str, port: int, sockets: bool, ports: boo
         allow_scp=False,
     ):
         await stopped.wait()
+
+
+def _cut() -> None:
+    for connection in list(_present):
+        if connection is not None:
+            connection.abort()
 
 
 def main() -> None:
