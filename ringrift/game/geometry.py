@@ -19,7 +19,8 @@ from ringrift.game.config import BOARDS
 NONE = 511
 """No cell. Larger than every cell number, so that using it as an index is caught by the bounds check."""
 
-MAX_CELLS = 469
+MAX_CELLS = 472
+"""Room for the largest board's 469 cells, rounded up so that a position record has no padding bytes."""
 
 _RADIUS = {"hex8": 4, "hexagonal": 12}
 _SIDE = {"square8": 8, "square19": 19}
