@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ class Flights:
     def __contains__(self, key: str) -> bool:
         return key in self._tasks
 
-    def keys(self) -> list[str]:
-        """Return the keys of what is under way."""
-        return list(self._tasks)
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys of what is under way."""
+        return iter(list(self._tasks))
 
     def start(self, key: str, action: Coroutine[Any, Any, None]) -> None:
         """Start an action; its key is free again when it ended."""
@@ -48,7 +48,7 @@ class Flights:
 
     async def close(self) -> None:
         """Cancel everything and wait for the ends."""
-        for key in self.keys():
+        for key in self:
             await self.stop(key)
 
 

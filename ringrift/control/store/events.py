@@ -38,9 +38,9 @@ def _rows(session: Session) -> Iterator[tuple[Entry, str]]:
         yield Entry(row.id, row.at, row.actor, row.action, row.subject, row.detail), row.digest
 
 
-def recent(session: Session, after: int, limit: int) -> list[Event]:
-    """Return audit rows with id above `after`, oldest first; `after` 0 means the newest `limit` rows."""
-    if after:
+def recent(session: Session, after: int | None, limit: int) -> list[Event]:
+    """Return audit rows with id above `after`, oldest first; `after` None means the newest `limit` rows."""
+    if after is not None:
         return list(session.exec(select(Event).where(Event.id > after).order_by(col(Event.id)).limit(limit)))
     newest = session.exec(select(Event).order_by(col(Event.id).desc()).limit(limit)).all()
     return list(reversed(newest))

@@ -1,0 +1,139 @@
+"""Configs, models, evaluations, promotion and rollback."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlmodel import Session
+
+from ringrift.control.api.views.configs import config_view, config_views
+from ringrift.control.api.views.models import (
+    evaluation_view,
+    evaluation_views,
+    model_views,
+    one_model,
+    promotion_view,
+)
+from ringrift.control.reconcile.context import Context
+from ringrift.control.store import evaluations, learning, promotion
+from ringrift.control.store.promotion import PromotionPlan
+from ringrift.errors import Conflict, MissingEvidence, Refused
+from ringrift.protocol.operator import (
+    ConfigView,
+    EnableRequest,
+    EvaluationView,
+    ModelView,
+    PromoteRequest,
+    PromotionView,
+)
+from ringrift.protocol.types import ConfigKey
+
+
+def add_routes(router: APIRouter, context: Context) -> None:
+    """Add the routes of learning."""
+    _configs(router, context)
+    _models(router, context)
+    _promotions(router, context)
+
+
+def _configs(router: APIRouter, context: Context) -> None:
+    store, settings = context.store, context.settings
+
+    @router.get("/configs")
+    async def configs() -> list[ConfigView]:
+        return await store.read(lambda s: config_views(s, settings))
+
+    @router.get("/configs/{key}")
+    async def config(key: str) -> ConfigView:
+        return await store.read(lambda s: config_view(s, key, settings))
+
+    @router.post("/configs/{key}/enabled")
+    async def enable(key: str, wish: EnableRequest) -> ConfigView:
+        await store.write(lambda s: learning.enable_config(s, key, wish.enabled, wish.actor))
+        context.wake()
+        return await store.read(lambda s: config_view(s, key, settings))
+
+
+def _models(router: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @router.get("/models")
+    async def models(config: ConfigKey | None = None) -> list[ModelView]:
+        return await store.read(lambda s: model_views(s, config))
+
+    @router.get("/models/{sha}")
+    async def model(sha: str) -> ModelView:
+        return await store.read(lambda s: one_model(s, sha))
+
+    @router.get("/evaluations")
+    async def list_evaluations(
+        config: ConfigKey | None = None, state: str | None = None
+    ) -> list[EvaluationView]:
+        return await store.read(lambda s: evaluation_views(s, config, state))
+
+    @router.get("/evaluations/{identity}")
+    async def evaluation(identity: str) -> EvaluationView:
+        return await store.read(lambda s: evaluation_view(s, evaluations.get_evaluation(s, identity)))
+
+
+def _promotions(router: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @router.get("/promotions/{config}")
+    async def plan(config: str, model: str | None = None) -> PromotionView:
+        return await store.read(
+            lambda s: promotion_view(s, promotion.plan_promotion(s, config, model), done=False)
+        )
+
+    @router.post("/promotions")
+    async def promote(wish: PromoteRequest) -> PromotionView:
+        if wish.dry_run:
+            return await plan(wish.config, wish.model)
+        view, refusal = await store.write(lambda s: promote_now(s, wish))
+        if refusal is not None:
+            raise refusal
+        context.wake()
+        return view
+
+    @router.post("/rollback/{config}")
+    async def rollback(config: str, dry_run: bool = False) -> PromotionView:
+        if dry_run:
+            return await store.read(
+                lambda s: promotion_view(s, promotion.plan_rollback(s, config), done=False)
+            )
+        view = await store.write(lambda s: _rollback(s, config))
+        context.wake()
+        return view
+
+
+def promote_now(session: Session, wish: PromoteRequest) -> tuple[PromotionView, Refused | None]:
+    """Promote if the gate is open; else store the refusal and return it, with what is missing.
+
+    Raises `Conflict` when another champion stands there than the caller expects.
+    """
+    found = promotion.plan_promotion(session, wish.config, wish.model)
+    expected = wish.expected_champion
+    if found.model is not None and found.model == found.champion:
+        raise promotion.taken(session, found.config)
+    if expected is not None and expected != found.champion:
+        raise promotion.taken(session, found.config)
+    if not found.allowed:
+        promotion.record_refusal(session, found, wish.actor)
+        return promotion_view(session, found, done=False), _refusal(found)
+    promotion.carry_out(session, found, wish.actor, wish.reason)
+    return promotion_view(session, found, done=True), None
+
+
+def _refusal(found: PromotionPlan) -> MissingEvidence:
+    failed = [condition for condition in found.conditions if not condition.passed]
+    lines = "; ".join(f"{item.name} is {item.value}, must be {item.limit}" for item in failed)
+    return MissingEvidence(
+        f"{found.config} is not promoted: {lines}", hint=f"ringrift-ctl promote {found.config} --dry-run"
+    )
+
+
+def _rollback(session: Session, config: str) -> PromotionView:
+    found = promotion.plan_rollback(session, config)
+    if not found.allowed:
+        raise Conflict(f"{found.config} has no earlier champion", hint="there is nothing to roll back to")
+    promotion.carry_out(session, found, "operator", "rollback")
+    return promotion_view(session, found, done=True)

@@ -1,0 +1,76 @@
+"""Inference targets and deployments."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlmodel import Session
+
+from ringrift.control.api.views.production import (
+    deployment_view,
+    planned_view,
+    target_view,
+    target_views,
+)
+from ringrift.control.reconcile.context import Context
+from ringrift.control.store import production
+from ringrift.control.store.clock import now
+from ringrift.control.store.tables import Target
+from ringrift.protocol.operator import DeploymentView, DeployRequest, TargetAdd, TargetView
+
+
+def add_routes(router: APIRouter, context: Context) -> None:
+    """Add the routes of production."""
+    _targets(router, context)
+    _deployments(router, context)
+
+
+def _targets(router: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @router.get("/targets")
+    async def targets() -> list[TargetView]:
+        return await store.read(target_views)
+
+    @router.post("/targets")
+    async def add(wish: TargetAdd) -> TargetView:
+        def work(session: Session) -> TargetView:
+            row = Target(
+                name=wish.name, host=wish.host, port=wish.port, configs=wish.configs, added_at=now(session)
+            )
+            return target_view(session, production.add_target(session, row, "operator"))
+
+        return await store.write(work)
+
+    @router.get("/targets/{name}")
+    async def target(name: str) -> TargetView:
+        return await store.read(lambda s: target_view(s, production.get_target(s, name)))
+
+
+def _deployments(router: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @router.post("/deployments")
+    async def deploy(wish: DeployRequest) -> DeploymentView:
+        command = _command(wish)
+        if wish.dry_run:
+            return await store.read(
+                lambda s: planned_view(production.plan_deployment(s, wish.targets, wish.configs), command)
+            )
+
+        def work(session: Session) -> DeploymentView:
+            plan = production.plan_deployment(session, wish.targets, wish.configs)
+            begun = production.start_deployment(session, plan, wish.actor)
+            return deployment_view(session, begun.id, command)
+
+        view = await store.write(work)
+        context.wake()
+        return view
+
+    @router.get("/deployments/{identity}")
+    async def deployment(identity: str) -> DeploymentView:
+        return await store.read(lambda s: deployment_view(s, identity))
+
+
+def _command(wish: DeployRequest) -> str:
+    configs = [word for config in wish.configs for word in ("--config", config)]
+    return " ".join(["ringrift-ctl deploy-inference", *wish.targets, *configs])

@@ -1,0 +1,1 @@
+"""Rows as the operators' wire types: plain functions of a reading session."""

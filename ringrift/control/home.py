@@ -1,0 +1,134 @@
+"""The controller's home folder: its lock, its token, its socket, and where it says that it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ringrift.errors import EnvironmentProblem
+
+_SOCKET_PATH_LIMIT = 103
+"""Bytes of a unix socket's path: 104 on macOS with its final zero, 108 on Linux."""
+
+
+def prepare_home(home: Path) -> Path:
+    """Make the home and its folders, readable by nobody else, and return it as an absolute path.
+
+    Raises `EnvironmentProblem` when that fails.
+    """
+    home = home.expanduser().absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ("run", "logs", "artifacts", "ssh"):
+            (home / name).mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise EnvironmentProblem(f"home {home} cannot be used: {error.strerror}") from error
+    return home
+
+
+@contextmanager
+def home_lock(home: Path) -> Iterator[None]:
+    """Hold the home for one controller; `EnvironmentProblem` naming the process that holds it."""
+    path = home / "run" / "controller.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+            raise EnvironmentProblem(
+                f"a controller runs on {home} already (process {holder})",
+                hint="use that one, or stop it with `ringrift-ctl down`",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def operator_token(home: Path) -> str:
+    """Return the operators' bearer token, made at the first start, in a file that only we can read."""
+    path = home / "operator.token"
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(32) + "\n")
+    if path.stat().st_mode & 0o077:
+        raise EnvironmentProblem(f"{path} can be read by others", hint=f"chmod 600 {path}")
+    token = path.read_text(encoding="ascii").strip()
+    if len(token) < 16:
+        raise EnvironmentProblem(
+            f"{path} holds no token", hint="remove the file; the controller makes a new one"
+        )
+    return token
+
+
+def announce(home: Path, url: str) -> None:
+    """Write `run/controller.json`, which tells the shell and the terminal where the controller is."""
+    document = {"pid": os.getpid(), "started": time.time(), "url": url}
+    _write_private(home / "run" / "controller.json", json.dumps(document) + "\n")
+
+
+def withdraw(home: Path) -> None:
+    """Remove the announcement, if it is ours."""
+    path = home / "run" / "controller.json"
+    try:
+        ours = json.loads(path.read_text(encoding="utf-8"))["pid"] == os.getpid()
+    except (OSError, ValueError, KeyError):
+        return
+    if ours:
+        path.unlink(missing_ok=True)
+
+
+def agents_socket(home: Path) -> tuple[Path, socket.socket]:
+    """Return the path and the listening socket of the agents' API; a former controller's file is replaced.
+
+    Only the holder of the home's lock may call this.
+    """
+    path = home / "run" / "agents.sock"
+    if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
+        raise EnvironmentProblem(
+            f"{path} is too long for a unix socket ({_SOCKET_PATH_LIMIT} bytes)",
+            hint="choose a shorter RINGRIFT_HOME",
+        )
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError as error:
+        listener.close()
+        raise EnvironmentProblem(f"cannot listen on {path}: {error.strerror}") from error
+    return path, listener
+
+
+def operators_socket(port: int) -> socket.socket:
+    """Return a listening socket on loopback; `EnvironmentProblem` when the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise EnvironmentProblem(
+            f"port {port} cannot be used: {error.strerror}", hint="choose another with --port"
+        ) from error
+    return listener
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only we can read, all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

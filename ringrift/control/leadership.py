@@ -1,0 +1,78 @@
+"""Who reconciles: on SQLite whoever holds the home, on Postgres whoever holds the advisory lock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from ringrift.control.reconcile.context import Context
+from ringrift.control.store import fleet, jobs, operations
+from ringrift.control.store.store import Store
+
+LEADER_LOCK = 0x4C454144
+_CHECK_SECONDS = 2.0
+_log = logging.getLogger("ringrift.leadership")
+
+
+class Leadership:
+    """Holds the advisory lock on a connection of its own; losing the connection is losing the lead."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection: Connection | None = None
+
+    def hold(self) -> bool:
+        """Take the lead if it is free, or confirm it; return whether this controller leads. Blocks."""
+        if self._store.dialect == "sqlite":
+            return True
+        try:
+            if self._connection is None:
+                self._connection = self._store.engines.reader.connect()
+                query = text("SELECT pg_try_advisory_lock(:key)")
+                if not self._connection.execute(query, {"key": LEADER_LOCK}).scalar_one():
+                    self.release()
+                    return False
+            self._connection.execute(text("SELECT 1"))
+            self._connection.commit()
+        except DBAPIError:
+            self.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lead up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+
+async def take_over(context: Context) -> None:
+    """Begin to reconcile: leases start anew, locks of a former controller fall, tunnels are unknown (P7)."""
+    settings = context.settings.agents
+
+    def work(session: fleet.Session) -> None:
+        jobs.extend_leases(session, settings)
+        operations.release_locks(session)
+        fleet.tunnels_unknown(session)
+
+    await context.store.write(work)
+
+
+async def watch(context: Context, leadership: Leadership) -> None:
+    """Follow the lead for ever: take over when it falls to us, stop long actions when it is lost."""
+    while True:
+        leads = await asyncio.to_thread(leadership.hold)
+        if leads and not context.leading:
+            _log.info("this controller reconciles now")
+            await take_over(context)
+            context.leading = True
+            context.wake()
+        elif not leads and context.leading:
+            _log.warning("another controller reconciles; this one only answers")
+            context.leading = False
+            await context.flights.close()
+        await asyncio.sleep(_CHECK_SECONDS)

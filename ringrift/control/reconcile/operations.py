@@ -1,0 +1,81 @@
+"""Carries on every running operation. One that was under way when the controller died is taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from sqlmodel import Session
+
+from ringrift.control.domain.ports import StepEvent, StepReport
+from ringrift.control.reconcile import deploying, provisioning
+from ringrift.control.reconcile.context import Context
+from ringrift.control.store import operations
+from ringrift.control.store.tables import Operation
+from ringrift.errors import RingRiftError
+
+_log = logging.getLogger("ringrift.operations")
+_AT_ONCE = 16
+
+Act = Callable[[Context, Operation, str, StepReport], Awaitable[None]]
+_ACTS: dict[str, Act] = {"provision": provisioning.carry_out, "deploy": deploying.carry_out}
+
+
+async def step(context: Context) -> bool:
+    """Start what runs in the store but not here, one operation per host and at most 16 at once."""
+    running = await context.store.read(operations.running_operations)
+    busy = {key for key in context.flights if key.startswith("operation:")}
+    started = False
+    for operation in running:
+        key = f"operation:{operation.host}"
+        if key in busy or len(busy) >= _AT_ONCE:
+            continue
+        token = secrets.token_hex(16)
+        if await context.store.write(lambda s, o=operation, t=token: operations.claim(s, o.id, t)):
+            busy.add(key)
+            context.flights.start(key, _run(context, operation, token))
+            started = True
+    return started
+
+
+async def _run(context: Context, operation: Operation, token: str) -> None:
+    """Run one operation to its end; only the holder of the lock writes its steps and its end."""
+
+    async def report(event: StepEvent) -> None:
+        await context.store.write(lambda s: operations.record_step(s, operation.id, token, event))
+
+    renewal = asyncio.create_task(_renew(context, operation.id, token))
+    error: RingRiftError | None = None
+    try:
+        await _ACTS[operation.kind](context, operation, token, report)
+    except RingRiftError as failure:
+        error = failure
+    except Exception as failure:
+        _log.exception("%s %s failed", operation.kind, operation.subject)
+        error = RingRiftError(f"{operation.kind} of {operation.subject} failed: {type(failure).__name__}")
+    finally:
+        renewal.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewal
+    if error is not None:
+        _log.warning("%s of %s failed: %s", operation.kind, operation.subject, error.line())
+        await _fail(context, operation, token, error)
+    context.wake()
+
+
+async def _fail(context: Context, operation: Operation, token: str, error: RingRiftError) -> None:
+    def work(session: Session) -> None:
+        closed = operations.finish_operation(session, operation.id, token, error)
+        if closed is not None and operation.kind == "provision":
+            provisioning.note_failure(session, operation.host, error)
+
+    await context.store.write(work)
+
+
+async def _renew(context: Context, operation_id: str, token: str) -> None:
+    while True:
+        await asyncio.sleep(operations.LOCK_SECONDS / 3)
+        await context.store.write(lambda s: operations.claim(s, operation_id, token))

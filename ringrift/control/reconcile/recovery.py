@@ -1,0 +1,72 @@
+"""Restarts silent agents over SSH a few times, then quarantines their host for a person to look at."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlmodel import Session, col, select
+
+from ringrift.control.domain.health import age_text
+from ringrift.control.domain.ports import HostSpec
+from ringrift.control.reconcile.context import Context
+from ringrift.control.reconcile.provisioning import host_spec
+from ringrift.control.settings import AgentSettings
+from ringrift.control.store import fleet
+from ringrift.control.store.clock import now
+from ringrift.control.store.events import CONTROLLER, record
+from ringrift.control.store.tables import Agent, Host
+from ringrift.errors import RingRiftError
+
+_log = logging.getLogger("ringrift.recovery")
+
+
+async def step(context: Context) -> bool:
+    """Restart the agents of reachable hosts that are down; give up after the allowed tries."""
+    settings = context.settings.agents
+    if not await context.store.read(lambda s: silent_hosts(s, settings)):
+        return False
+    chosen = await context.store.write(lambda s: _choose(s, settings))
+    for spec in chosen:
+        key = f"restart:{spec.name}"
+        if key not in context.flights:
+            context.flights.start(key, _restart(context, spec))
+    return True
+
+
+def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, float]]:
+    """Return ready hosts with an open tunnel whose agent is down, and was not restarted just now."""
+    time = now(session)
+    query = (
+        select(Host, Agent)
+        .join(Agent, col(Agent.host) == col(Host.name))
+        .where(col(Agent.revoked_at).is_(None), col(Host.state).in_(("ready", "draining")))
+        .where(Host.tunnel == "open")
+    )
+    found: list[tuple[Host, float]] = []
+    for host, agent in session.exec(query).all():
+        age = time - (agent.beat_at if agent.beat_at is not None else agent.enrolled_at)
+        waited = time - host.restarted_at if host.restarted_at is not None else None
+        if age > settings.down_seconds and (waited is None or waited > settings.restart_seconds):
+            found.append((host, age))
+    return found
+
+
+def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
+    chosen: list[HostSpec] = []
+    for host, age in silent_hosts(session, settings):
+        if host.restarts >= settings.restarts:
+            reason = f"its agent is silent ({age_text(age)}) after {host.restarts} restarts"
+            fleet.set_state(session, host, "quarantined", reason)
+            continue
+        host.restarts, host.restarted_at = host.restarts + 1, now(session)
+        session.add(host)
+        record(session, CONTROLLER, "agent.restart", host.name, attempt=host.restarts, silence=round(age))
+        chosen.append(host_spec(host))
+    return chosen
+
+
+async def _restart(context: Context, spec: HostSpec) -> None:
+    try:
+        await context.fleet.restart_agent(spec)
+    except RingRiftError as error:
+        _log.warning("agent of %s was not restarted: %s", spec.name, error.line())

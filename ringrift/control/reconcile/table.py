@@ -1,0 +1,30 @@
+"""Every reconciler, in the order of the data's way."""
+
+from __future__ import annotations
+
+from ringrift.control.reconcile import (
+    evaluation,
+    ingest,
+    leases,
+    operations,
+    recovery,
+    selfplay,
+    targets,
+    training,
+    tunnels,
+)
+from ringrift.control.reconcile.base import Reconciler
+
+RECONCILERS = (
+    Reconciler("leases", leases.step),
+    Reconciler("selfplay", selfplay.step),
+    Reconciler("ingest", ingest.step),
+    Reconciler("training", training.step),
+    Reconciler("evaluation tests", evaluation.register_step),
+    Reconciler("evaluation blocks", evaluation.blocks_step),
+    Reconciler("evaluation verdicts", evaluation.verdict_step),
+    Reconciler("operations", operations.step),
+    Reconciler("tunnels", tunnels.step),
+    Reconciler("targets", targets.step),
+    Reconciler("recovery", recovery.step),
+)

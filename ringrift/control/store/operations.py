@@ -1,0 +1,142 @@
+"""Long actions on hosts: recorded step by step, resumed after a restart, applied by the lock's holder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from ringrift.control.domain.ports import StepEvent
+from ringrift.control.domain.states import OPERATION, advance
+from ringrift.control.store.clock import now
+from ringrift.control.store.events import CONTROLLER, record
+from ringrift.control.store.ids import new_id
+from ringrift.control.store.tables import Operation, OperationStep
+from ringrift.errors import NotFound, RingRiftError
+
+LOCK_SECONDS = 60.0
+"""A lock is renewed every third of this while its operation runs."""
+
+
+def get_operation(session: Session, operation_id: str) -> Operation:
+    """Return an operation; `NotFound` for an unknown id."""
+    operation = session.get(Operation, operation_id)
+    if operation is None:
+        raise NotFound(f"no operation {operation_id!r}")
+    return operation
+
+
+def start_operation(
+    session: Session,
+    kind: str,
+    subject: str,
+    host: str,
+    actor: str,
+    order: dict[str, Any],
+    deployment: str | None = None,
+) -> Operation:
+    """Begin an operation; the reconciler carries it out."""
+    operation = Operation(
+        id=new_id("op"), kind=kind, subject=subject, host=host, state="running", order=order,
+        deployment=deployment, began_at=now(session),
+    )  # fmt: skip
+    session.add(operation)
+    session.flush()
+    record(session, actor, f"{kind}.started", subject, operation=operation.id, order=order)
+    return operation
+
+
+def running_operations(session: Session) -> list[Operation]:
+    """Return what is not finished, oldest first."""
+    query = select(Operation).where(Operation.state == "running")
+    return list(session.exec(query.order_by(col(Operation.began_at))).all())
+
+
+def running_operation(session: Session, kind: str, subject: str) -> Operation | None:
+    """Return the unfinished operation of this kind on a subject."""
+    query = select(Operation).where(
+        Operation.kind == kind, Operation.subject == subject, Operation.state == "running"
+    )
+    return session.exec(query).first()
+
+
+def latest_operation(session: Session, kind: str, subject: str) -> Operation | None:
+    """Return the newest operation of this kind on a subject, finished or not."""
+    query = select(Operation).where(Operation.kind == kind, Operation.subject == subject)
+    return session.exec(query.order_by(col(Operation.began_at).desc())).first()
+
+
+def claim(session: Session, operation_id: str, token: str) -> bool:
+    """Take the lock of a running operation, or renew it; False when somebody else holds it."""
+    time = now(session)
+    free = col(Operation.lock_token).is_(None) | (col(Operation.lock_expires_at) < time)
+    taken = session.execute(
+        update(Operation)
+        .where(col(Operation.id) == operation_id, col(Operation.state) == "running")
+        .where(free | (col(Operation.lock_token) == token))
+        .values(lock_token=token, lock_expires_at=time + LOCK_SECONDS)
+    )
+    return bool(taken.rowcount == 1)
+
+
+def release_locks(session: Session) -> None:
+    """Drop every lock: called by the one controller that begins to reconcile."""
+    session.execute(
+        update(Operation)
+        .where(col(Operation.state) == "running")
+        .values(lock_token=None, lock_expires_at=None)
+    )
+
+
+def held(session: Session, operation_id: str, token: str) -> Operation | None:
+    """Return the operation if `token` still holds it and it still runs; None means superseded."""
+    operation = get_operation(session, operation_id)
+    return operation if operation.lock_token == token and operation.state == "running" else None
+
+
+def record_step(session: Session, operation_id: str, token: str, event: StepEvent) -> bool:
+    """Write the state of one step, by its name; nothing is written by a superseded holder."""
+    if held(session, operation_id, token) is None:
+        return False
+    steps = steps_of(session, operation_id)
+    step = next((step for step in steps if step.name == event.name), None)
+    if step is None:
+        step = OperationStep(operation=operation_id, position=len(steps), name=event.name, state=event.state)
+    step.state, step.detail, step.took = event.state, event.detail[:2000], event.seconds
+    session.add(step)
+    return True
+
+
+def steps_of(session: Session, operation_id: str) -> list[OperationStep]:
+    """Return the steps of an operation in order."""
+    query = select(OperationStep).where(OperationStep.operation == operation_id)
+    return list(session.exec(query.order_by(col(OperationStep.position))).all())
+
+
+def finish_operation(
+    session: Session, operation_id: str, token: str, error: RingRiftError | None = None
+) -> Operation | None:
+    """Close an operation: `succeeded`, or `failed` with its error. None when superseded: change nothing."""
+    operation = held(session, operation_id, token)
+    if operation is None:
+        return None
+    state = "failed" if error else "succeeded"
+    operation.state = advance(OPERATION, operation.id, operation.state, state)
+    operation.error = error_body(error) if error else None
+    operation.ended_at, operation.lock_token = now(session), None
+    session.add(operation)
+    for step in steps_of(session, operation_id):
+        if step.state == "running":
+            step.state = "failed" if error else "done"
+            session.add(step)
+    record(
+        session, CONTROLLER, f"{operation.kind}.{state}", operation.subject, operation=operation.id,
+        error=operation.error,
+    )  # fmt: skip
+    return operation
+
+
+def error_body(error: RingRiftError) -> dict[str, str]:
+    """Return an error as it stands on the wire."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
