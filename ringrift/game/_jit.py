@@ -7,8 +7,8 @@
 * The cache stamp covers every source file of the function's package and of the packages below it. numba's
   own stamp covers only the file of the function, so that after an edit in another file its callers would go
   on returning the old results.
-* A call with a constant (`f(x, 0)`) uses the same machine code as any other call. numba alone would compile
-  the function again for every constant.
+* A call with a constant (`f(x, 0)`) or a narrow integer uses the same machine code as any other call. numba
+  alone would compile the function again for every constant and every width.
 * The stamp also covers the numba version, the optimisation level and the bounds-check flag.
 
 The cache lies beside the source (`ringrift/__pycache__/jit`) and survives copying the tree. Where that folder
@@ -132,25 +132,37 @@ def jit(function: Callable[..., Any]) -> Any:
     dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
     if numba_config.DISABLE_JIT:
         return dispatcher
-    _forget_constants(dispatcher)
+    _share_specialisation(dispatcher)
     if _layer_of(function) in LAYERS:
         dispatcher._cache = _PackageCache(function)
     compiled.append(dispatcher)
     return dispatcher
 
 
-def _forget_constants(dispatcher: Any) -> None:
-    """Resolve calls from compiled code by the types of the arguments alone, not by constant values."""
+def _plain(argument: Any) -> Any:
+    """Return the type of any such value: no constants, and one width for integers."""
+    argument = types.unliteral(argument)
+    narrow = isinstance(argument, types.Integer) and argument.bitwidth < 64
+    return types.int64 if narrow else argument
+
+
+def _share_specialisation(dispatcher: Any) -> None:
+    """Resolve calls from compiled code by the plain types of the arguments; numba converts the values."""
     resolve = dispatcher.get_call_template
 
-    def resolve_by_type(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
-        plain = {name: types.unliteral(value) for name, value in kws.items()}
-        return resolve(tuple(types.unliteral(value) for value in args), plain)
+    def resolve_plainly(args: tuple[Any, ...], kws: dict[str, Any]) -> Any:
+        return resolve(
+            tuple(_plain(value) for value in args), {name: _plain(value) for name, value in kws.items()}
+        )
 
-    dispatcher.get_call_template = resolve_by_type
+    dispatcher.get_call_template = resolve_plainly
 
 
 def disable_compile() -> None:
-    """Turn a forgotten specialisation into an error instead of a silent half minute of compiling."""
+    """Turn a forgotten specialisation into an error instead of a silent half minute of compiling.
+
+    To be called after warming up: functions that nothing has called yet may still be loaded or compiled.
+    """
     for dispatcher in compiled:
-        dispatcher.disable_compile()
+        if dispatcher.signatures:
+            dispatcher.disable_compile()

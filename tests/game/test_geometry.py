@@ -50,7 +50,9 @@ def test_distance_on_a_ray_is_the_largest_coordinate_difference(board):
                 assert distance_between(geo, cell, other) == max(spans)
 
 
-@pytest.mark.parametrize(("board", "degree"), [("square8", 4), ("square19", 4), ("hex8", 6), ("hexagonal", 6)])
+@pytest.mark.parametrize(
+    ("board", "degree"), [("square8", 4), ("square19", 4), ("hex8", 6), ("hexagonal", 6)]
+)
 def test_territory_adjacency_is_symmetric_and_split_by_cell_number(board, degree):
     geo = geometry(board)
     near = [set(row) - {NONE} for row in geo.neighbours.tolist()]
