@@ -128,6 +128,14 @@ class EvaluationSettings:
 
 
 @dataclass(frozen=True)
+class HostSettings:
+    """How provisioning works on hosts. 1 is yes, 0 is no."""
+
+    systemd: int = bounded(1, 0, 1)
+    """Keep programs running by systemd where it is usable; else, or with 0, by our supervisor."""
+
+
+@dataclass(frozen=True)
 class LimitSettings:
     """Sizes and paces of the controller itself."""
 
@@ -153,6 +161,7 @@ class Settings:
     selfplay: SelfplaySettings = field(default_factory=SelfplaySettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    hosts: HostSettings = field(default_factory=HostSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
 
 

@@ -1,9 +1,9 @@
 """An SSH server on a loopback address, for the demo and the tests: a host without a second machine.
 
 OpenSSH's sshd where it is installed, else `ringrift.cli.demo.sshd_double`, a process of its own with the same
-face. Each has its own folder with host key, authorized keys, configuration, log and `sshd.json`, which
-records the process id and its birth; only that process is ever signalled. Root is not needed: an ordinary
-user's server lets exactly this user in.
+face. Each has its own folder with host key, authorized keys, configuration, log, a home for who logs in, and
+`sshd.json`, which records the process id and its birth; only that process is ever signalled. Root is not
+needed: an ordinary user's server lets exactly this user in.
 """
 
 from __future__ import annotations
@@ -29,9 +29,6 @@ from ringrift.errors import CorruptData, EnvironmentProblem
 Kind = Literal["openssh", "double"]
 START_SECONDS = 15.0
 _STATE = "sshd.json"
-_SFTP_SERVERS = tuple(
-    f"/usr/{folder}/sftp-server" for folder in ("lib/openssh", "libexec/openssh", "lib/ssh", "libexec")
-)
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def start(
     if running is not None:
         return running
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "home").mkdir(parents=True, exist_ok=True, mode=0o700)
     kind = kind or ("openssh" if openssh_path() else "double")
     port = _free_port(address, port)
     public, fingerprint = _host_key(folder)
@@ -200,7 +197,6 @@ def _openssh_argv(place: _Place) -> list[str]:
 
 
 def _configuration(place: _Place) -> str:
-    sftp = next((path for path in _SFTP_SERVERS if Path(path).exists()), "internal-sftp")
     lines = [
         f"ListenAddress {place.address}:{place.port}",
         f'HostKey "{place.folder / "host_key"}"',
@@ -214,7 +210,8 @@ def _configuration(place: _Place) -> str:
         "PrintMotd no",
         f"AllowStreamLocalForwarding {'yes' if place.sockets else 'no'}",
         f"AllowTcpForwarding {'yes' if place.ports else 'no'}",
-        f"Subsystem sftp {sftp}",
+        "Subsystem sftp internal-sftp",
+        f'SetEnv "HOME={place.folder / "home"}"',
     ]
     return "\n".join(lines) + "\n"
 

@@ -51,7 +51,7 @@ async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        cwd=Path.home(),
+        cwd=Path.home(),  # HOME is the folder that stands for this host's
     )
     await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
     status = await child.wait()
@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--no-sockets", action="store_true")
     parser.add_argument("--no-ports", action="store_true")
     options = parser.parse_args()
+    os.environ["HOME"] = str(options.folder / "home")
     asyncio.run(
         serve(options.folder, options.address, options.port, not options.no_sockets, not options.no_ports)
     )
