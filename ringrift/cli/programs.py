@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,10 +21,10 @@ def engine() -> None:
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave controller, hosts and target running.")] = False,
+    clean: Annotated[bool, typer.Option("--clean", help="Stop what it started and remove its folder.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="Its folder, .demo by default.")] = None,
 ) -> None:
     """Run the whole loop on this machine: two hosts, training, gate, promotion, deployment, a served move."""
     from ringrift.cli.demo.run import main
 
-    result = main(keep=keep)
-    if result:
-        raise typer.Exit(result)
+    main(keep=keep, clean=clean, folder=folder)
