@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncssh
+from asyncssh.constants import FILEXFER_TYPE_DIRECTORY
 
 from ringrift.errors import CorruptData, EnvironmentProblem, NotFound, RingRiftError, Unreachable
 
@@ -139,14 +140,18 @@ class RemoteFiles:
                 return []
         return sorted(name for name in found if name not in (".", ".."))
 
-    async def resolve(self, path: str) -> str:
-        """Return an absolute path for one that may begin with `~`, the login user's home."""
-        if not path.startswith("~"):
-            return path
+    async def remove(self, path: str) -> None:
+        """Remove a file, link or folder with what is in it; nothing there is no error."""
         sftp = await self._session()
-        with self._remote.speaking("looking for the home folder"):
-            home = await sftp.realpath(".")
-        return posixpath.join(str(home), path[1:].lstrip("/")).rstrip("/")
+        with self._remote.speaking(f"removing {path}"):
+            try:
+                kind = (await sftp.lstat(path)).type
+                if kind != FILEXFER_TYPE_DIRECTORY:
+                    await sftp.remove(path)
+                    return
+            except asyncssh.SFTPNoSuchFile:
+                return
+        await self._remote.check(["rm", "-rf", "--", path], seconds=HASH_SECONDS)
 
     async def _is_there(self, path: str, size: int, sha256: str) -> bool:
         sftp = await self._session()

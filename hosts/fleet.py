@@ -59,7 +59,7 @@ class SshFleet:
     ) -> None:
         """Forward the agents' API to the host, publish where it is, call `opened`, return when it is cut."""
         remote = await self._remote(host)
-        root = await remote.files.resolve(check_root(host.root))
+        root = await remote.absolute(check_root(host.root))
         await tunnel.hold(remote, root, agents_socket, opened)
 
     async def agent_enrolled(self, host: HostSpec) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,9 +107,17 @@ class Remote:
             )
         raise EnvironmentProblem(f"{self.name}: {' '.join(argv[:4])} ended with {done.status}: {words}")
 
-    async def remove(self, path: str) -> None:
-        """Remove a file, link or folder with what is in it; nothing there is no error."""
-        await self.check(["rm", "-rf", "--", path], seconds=600)
+    async def absolute(self, path: str) -> str:
+        """Return an absolute path for one that may begin with `~`, the login user's home."""
+        if not path.startswith("~"):
+            return path
+        mark = secrets.token_hex(8)
+        done = await self.check(["sh", "-c", 'printf "\\n%s %s\\n" "$1" "$HOME"', "sh", mark])
+        for line in done.stdout.splitlines():
+            word, _, home = line.partition(" ")
+            if word == mark and home.startswith("/"):
+                return f"{home.rstrip('/')}/{path[1:].lstrip('/')}".rstrip("/")
+        raise CorruptData(f"{self.name}: no home folder of the login user came back")
 
     @contextlib.contextmanager
     def speaking(self, doing: str) -> Iterator[None]:
@@ -133,8 +142,10 @@ class Remote:
     async def _converse(self, line: str, stdin: bytes) -> Completed:
         process = await self._open_session(line)
         try:
-            process.stdin.write(stdin)
-            process.stdin.write_eof()
+            # A program that ended already does not read; a cut connection shows in the missing exit status.
+            with contextlib.suppress(OSError):
+                process.stdin.write(stdin)
+                process.stdin.write_eof()
             out, err = await asyncio.gather(self._read(process.stdout), self._read(process.stderr))
             await process.wait_closed()
         finally:

@@ -31,7 +31,7 @@ async def execute(remote: Remote, command: Command) -> None:
         case Link(path, target):
             await remote.files.link(path, target)
         case Remove(path):
-            await remote.remove(path)
+            await remote.files.remove(path)
         case Run(argv, env, seconds):
             await remote.check(argv, env=dict(env), seconds=seconds)
 
@@ -80,6 +80,8 @@ class StepRunner:
                 await execute(self.remote, command)
             if not commands:
                 return "unchanged", ""
+            if all(isinstance(command, Mkdir) for command in commands):
+                return "done", summary(commands)  # each proves itself, and no later step looks at modes
             left = plan(await self.gather())
             if left:
                 raise EnvironmentProblem(

@@ -81,7 +81,7 @@ async def _remove_stale(remote: Remote, folder: str, path: str, before: bytes | 
     stale += _short_folder(before)
     for old in stale:
         if old != path and not path.startswith(f"{old}/"):
-            await remote.remove(old)
+            await remote.files.remove(old)
 
 
 def _short_folder(published: bytes | None) -> list[str]:

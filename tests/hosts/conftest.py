@@ -1,4 +1,4 @@
-"""Real SSH servers on loopback addresses as hosts: OpenSSH's sshd where installed, else the double, loudly."""
+"""Real SSH servers on loopback addresses as hosts: OpenSSH's sshd where installed, else the double."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import stub_release
 
 from hosts.fleet import SshFleet
 from hosts.identity import controller_key
@@ -67,10 +70,6 @@ class Report:
         return {event.name: event.state for event in self.events if event.state != "running"}
 
 
-class StoppedHere(Exception):
-    """Raised by a report to stand for the controller's end at that moment."""
-
-
 @pytest.fixture(scope="session")
 def home(tmp_path_factory) -> Path:
     """The controller's RINGRIFT_HOME with its key."""
@@ -98,8 +97,8 @@ def start_host(home, tmp_path):
         address = f"127.0.0.{2 + len(started)}"
         server = sshd.start(folder, address, 0, line, kind=kind, **forwarding)
         root = root or tmp_path / f"root-{name}"
-        spec = HostSpec(name, server.user, server.address, server.port, server.host_key, str(root), python, None)
-        started.append(Host(spec, folder, root))
+        login = (server.user, server.address, server.port, server.host_key)
+        started.append(Host(HostSpec(name, *login, str(root), python, None), folder, root))
         return started[-1]
 
     yield start
@@ -127,7 +126,7 @@ async def make_fleet(home):
     made: list[SshFleet] = []
 
     def make(**settings) -> SshFleet:
-        made.append(SshFleet(home, FleetSettings(warm=False, systemd=False, **settings)))
+        made.append(SshFleet(home, FleetSettings(**{"warm": False, "systemd": False, **settings})))
         return made[-1]
 
     yield make
@@ -137,7 +136,20 @@ async def make_fleet(home):
 
 @pytest.fixture
 def fleet(make_fleet) -> SshFleet:
+    """A fleet that provisions the release of this checkout."""
     return make_fleet()
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """The sources of a small release with stand-ins for agent and service."""
+    return stub_release.write_source(tmp_path / "source")
+
+
+@pytest.fixture
+def stub_fleet(make_fleet, source) -> SshFleet:
+    """A fleet that provisions the small release."""
+    return make_fleet(source=source)
 
 
 @pytest.fixture
@@ -188,7 +200,7 @@ def stop_at() -> Callable[[str, str], Report]:
             async def __call__(self, event: StepEvent) -> None:
                 await super().__call__(event)
                 if (event.name, event.state) == (name, state):
-                    raise StoppedHere
+                    raise stub_release.StoppedHere
 
         return Stopping()
 

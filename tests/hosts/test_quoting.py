@@ -68,5 +68,5 @@ async def test_hostile_file_names_stay_one_file(remote, tmp_path):
     for name in ("-rf", "a b", "$(id)", "it's", "new\nline"):
         await remote.files.put(f"{folder}/{name}", b"1", 0o600)
         assert (folder / name).read_bytes() == b"1"
-        await remote.remove(f"{folder}/{name}")
+        await remote.files.remove(f"{folder}/{name}")
         assert not (folder / name).exists()

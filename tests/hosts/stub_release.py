@@ -1,0 +1,122 @@
+"""A small release for tests: the real supervisor, and stand-ins for the agent and for the inference service.
+
+The stand-in service follows the same manifest and answers the same `/health`, in the standard library.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COPIED = (
+    "agents/__init__.py",
+    "agents/files.py",
+    "agents/processes.py",
+    "agents/supervision.py",
+    "agents/supervisor.py",
+    "ringrift/__init__.py",
+    "ringrift/errors.py",
+)
+PROJECT = """
+[project]
+name = "ringrift"
+[project.optional-dependencies]
+agent = ["numpy>=1", "pydantic>=2,<3; python_version >= '3'", "never-there>=9; sys_platform == 'plan9'"]
+inference = ["numpy>=1"]
+dev = ["ringrift[agent]"]
+"""
+AGENT = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+while True:
+    time.sleep(60)
+"""
+WARMUP = """
+import os, pathlib
+folder = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
+with open(folder / "compiled", "a") as file:
+    file.write("once\\n")
+"""
+LOAD = """
+import hashlib, json, pathlib
+def load(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    models = {}
+    for key, entry in manifest["models"].items():
+        data = (folder / entry["file"]).read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if found != entry["sha256"]:
+            raise ValueError(f"{entry['file']} has another hash")
+        if data.startswith(b"unplayable"):
+            raise ValueError(f"{entry['file']} plays an illegal move")
+        surprise = data.startswith(b"surprise")
+        models[key] = {"sha256": found, "generation": entry["generation"], "surprise": surprise}
+    return manifest["generation"], models
+"""
+VERIFY = """
+import json, pathlib, sys
+from inference.load import load
+try:
+    _, models = load(pathlib.Path(sys.argv[1]))
+except Exception as error:
+    print(json.dumps({"ok": False, "error": {"code": "corrupt_data", "message": str(error)}}))
+    sys.exit(8)
+print("noise of a library")
+print(json.dumps({"ok": True, "moves": {key: "a move" for key in models}}))
+"""
+SERVICE = """
+import argparse, http.server, json, pathlib, signal, sys
+from inference.load import load
+parser = argparse.ArgumentParser()
+parser.add_argument("--models", type=pathlib.Path)
+parser.add_argument("--host")
+parser.add_argument("--port", type=int)
+options = parser.parse_args()
+served = {"generation": None, "models": {}, "issues": ["nothing loaded"]}
+class Health(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+    def do_GET(self):
+        try:
+            generation, models = load((options.models / "current").resolve())
+            if any(model["surprise"] for model in models.values()):
+                raise ValueError("a model that verified cannot be loaded here")
+            served.update(generation=generation, models=models, issues=[])
+        except Exception as error:
+            served["issues"] = [str(error)]
+        body = json.dumps({**served, "status": "unhealthy" if served["issues"] else "healthy"}).encode()
+        self.send_response(503 if served["issues"] else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+http.server.ThreadingHTTPServer((options.host, options.port), Health).serve_forever()
+"""
+WRITTEN = {
+    "pyproject.toml": PROJECT,
+    "agents/__main__.py": AGENT,
+    "ringrift/players/__init__.py": "",
+    "ringrift/players/warmup.py": WARMUP,
+    "inference/__init__.py": "",
+    "inference/__main__.py": SERVICE,
+    "inference/load.py": LOAD,
+    "inference/verify.py": VERIFY,
+}
+
+
+class StoppedHere(Exception):
+    """Raised by a report to stand for the controller's end at that moment."""
+
+
+def write_source(folder: Path) -> Path:
+    """Write the sources of the release into `folder`."""
+    for name in COPIED:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REPOSITORY / name, path)
+    for name, text in WRITTEN.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
