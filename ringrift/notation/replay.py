@@ -117,7 +117,7 @@ def main(arguments: list[str]) -> int:
         return BadInput.exit_status
     try:
         tallies = replay_folder(Path(arguments[0]))
-    except (RingRiftError, OSError, ValueError) as error:
+    except (RingRiftError, OSError, EOFError, ValueError) as error:
         sys.stderr.write(f"cannot replay {arguments[0]}: {error}\n")
         return BadInput.exit_status
     for config, tally in sorted(tallies.items()):

@@ -1,4 +1,4 @@
-"""The compile wrapper: one specialisation each, a cache that notices every edit, plain Python as a way out."""
+"""The compile wrapper: one specialisation each, a cache that notices edits, plain Python as a way out."""
 
 from __future__ import annotations
 
