@@ -6,13 +6,21 @@ import asyncio
 
 
 def run(port: int) -> None:
-    """Run the controller of this home in the foreground until it is told to stop."""
+    """Run the controller of this home in the foreground until SIGTERM or Ctrl-C."""
     from hosts.fleet import SshFleet
+    from hosts.identity import controller_key
     from hosts.provision import FleetSettings
-    from ringrift.client.home import home
+    from ringrift.cli.output import note
+    from ringrift.client.home import home, read_record
     from ringrift.control.app import run_controller
     from ringrift.control.settings import load_settings
 
+    def ready() -> None:
+        # The key is there from the first start, so that it can be put on hosts before they are added.
+        controller_key(place)
+        record = read_record()
+        note(f"the controller answers at {record.url if record else 'its address'}; Ctrl-C stops it")
+
     place = home()
     settings = FleetSettings(systemd=bool(load_settings(place).hosts.systemd))
-    asyncio.run(run_controller(place, port, SshFleet(place, settings)))
+    asyncio.run(run_controller(place, port, SshFleet(place, settings), ready=ready))
