@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import getpass
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import App
 
 from ringrift.client.access import find_access
+from ringrift.client.home import home
 from ringrift.client.http import AsyncClient
 from ringrift.client.routes import Call
 from tui import cache, theme
@@ -23,6 +27,9 @@ TICK_SECONDS = 1.0
 """How often ages are drawn anew; only lines that changed are sent."""
 KEEP_SECONDS = 15.0
 """Least time between two writes of the cache."""
+
+FAULT_SECONDS = 5.0
+"""Pause after a fault of the terminal itself, before it asks again."""
 
 
 class RingRiftApp(App[None]):
@@ -69,8 +76,28 @@ class RingRiftApp(App[None]):
         self._changed()
         if self._notice and isinstance(self.screen, Board):
             self.screen.say(self._notice)
-        self.run_worker(self.feed.run(), exclusive=True, group="feed")
+        self.run_worker(self._follow(), exclusive=True, group="feed")
         self.set_interval(TICK_SECONDS, self._tick)
+
+    async def _follow(self) -> None:
+        """Keep the views fresh; a fault of ours is told and logged, and the terminal stays."""
+        while True:
+            try:
+                await self.feed.run()
+            except Exception as problem:
+                board = self._board()
+                if board is not None:
+                    board.say(self.unexpected(problem), "bad")
+                await asyncio.sleep(FAULT_SECONDS)
+
+    def unexpected(self, problem: Exception) -> str:
+        """Log a fault of ours and return the sentence that says so."""
+        path = home() / "logs" / "tui.log"
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with path.open("a", encoding="utf-8") as log:
+                log.write("".join(traceback.format_exception(problem)) + "\n")
+        return f"a fault of the terminal itself ({type(problem).__name__}: {problem}); details in {path}"
 
     def _open(self) -> Sender:
         access = find_access()

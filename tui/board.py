@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -14,13 +15,18 @@ from textual.widgets import Input
 
 from ringrift.client.routes import Call
 from ringrift.errors import RingRiftError
-from tui.chrome import Banner, Footer, Header, Notice, Prompt
+from tui.chrome import Banner, Extra, Foot, Footer, Header, Notice, Pane, Prompt, Strap
+from tui.draw import stack
 from tui.keys import Key, find, find_verb, keys_of
 from tui.table import Rows
 
 if TYPE_CHECKING:
     from tui.app import RingRiftApp
     from tui.feed import Feed
+
+
+ROOMY = 34
+"""Lines from which on a screen shows the details of the selected row."""
 
 
 class Board(Screen[None]):
@@ -49,9 +55,10 @@ class Board(Screen[None]):
         yield Header()
         yield Banner()
         yield from self.body()
-        yield Notice()
-        yield Prompt()
-        yield Footer()
+        with Foot():
+            yield Notice()
+            yield Prompt()
+            yield Footer()
 
     def body(self) -> Iterable[Widget]:
         """Return the widgets between header and footer."""
@@ -60,6 +67,20 @@ class Board(Screen[None]):
     def calls(self) -> dict[str, Call[Any]]:
         """Return what the feed shall ask for while this screen is shown."""
         return {}
+
+    @property
+    def roomy(self) -> bool:
+        """Tell whether the screen is high enough for details below a table."""
+        return self.size.height >= ROOMY
+
+    def below(self, lines: Sequence[Text]) -> None:
+        """Show lines directly under the table, which is as high as its rows or as there is room."""
+        if self.table is None:
+            return
+        above = 3 + (self.query_one(Strap).lines if self.query_one(Strap).display else 0)
+        room = self.size.height - above - sum(each.lines for each in self.query(Extra) if each.display)
+        self.table.styles.height = max(min(len(self.table.rows) + 2, room - len(lines)), min(room, 5))
+        self.query_one(Pane).put(stack(lines) if lines else None)
 
     def paint(self) -> None:
         """Draw from the feed's views."""
@@ -94,7 +115,10 @@ class Board(Screen[None]):
         self.query_one(Banner).paint(feed.link, feed.clock())
         keys = keys_of(self.place)
         self.query_one(Footer).paint(keys, frozenset(key.key for key in keys if self.refusal(key)))
-        self.paint()
+        try:
+            self.paint()
+        except Exception as problem:
+            self.say(ring.unexpected(problem), "bad")
 
     def say(self, text: str, tone: str = "accent") -> None:
         """Tell the operator one sentence, until the next key."""
@@ -132,9 +156,10 @@ class Board(Screen[None]):
         """Await a verb; an expected failure becomes a sentence."""
         try:
             await work
-        except RingRiftError as error:
+        except Exception as problem:
+            told = problem.line() if isinstance(problem, RingRiftError) else self.ring.unexpected(problem)
             if self.is_mounted:
-                self.say(error.line(), "bad")
+                self.say(told, "bad")
 
     # --- filter and commands -----------------------------------------------------------------------
 

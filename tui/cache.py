@@ -37,7 +37,7 @@ def load(path: Path) -> tuple[dict[str, Any], float]:
 
 
 def save(path: Path, views: dict[str, Any], taken: float) -> None:
-    """Keep views, replaced as a whole and readable by us only. A full disk is no reason to disturb anybody."""
+    """Keep views, replaced as a whole and readable by us only. A full disk disturbs nobody."""
     if any(name not in views for name in KEPT):
         return
     kept = {name: TypeAdapter(kind).dump_python(views[name], mode="json") for name, kind in KEPT.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual.containers import Vertical
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
@@ -25,6 +26,11 @@ class Line(Static):
     def __init__(self, **options: str) -> None:
         super().__init__("", markup=False, **options)
         self._shown: Text | None = None
+
+    @property
+    def lines(self) -> int:
+        """Return how many lines it takes on a screen that breaks none of them."""
+        return self._shown.plain.count("\n") + 1 if self._shown else 0
 
     def put(self, text: Text | None) -> None:
         """Show a text; None hides the widget."""
@@ -54,7 +60,11 @@ class Header(Line):
         return Text(f" {number} {name} ", style=style, end="")
 
 
-class Banner(Line):
+class Extra(Line):
+    """A line that is only there when there is something to tell."""
+
+
+class Banner(Extra):
     """Shown while the controller doesn't answer: since when, why, when the next try is."""
 
     def paint(self, link: Link, now: float) -> None:
@@ -67,7 +77,7 @@ class Banner(Line):
             self.put(Text(f"✖ away for {away}, next try in {wait:.0f}s: {plain(link.reason)}", end=""))
 
 
-class Notice(Line):
+class Notice(Extra):
     """One sentence to the operator, until the next key."""
 
 
@@ -77,6 +87,10 @@ class Strap(Line):
 
 class Pane(Line):
     """Some lines that tell more of what the cursor stands on."""
+
+
+class Foot(Vertical):
+    """Holds notice, prompt and footer at the lower edge."""
 
 
 class Footer(Line):

@@ -113,7 +113,8 @@ def _standing(view: ConfigView) -> list[Text]:
 
 
 def _test(view: EvaluationView) -> str:
-    return f"newest evaluation: H0 {view.elo0:+g}, H1 {view.elo1:+g} Elo, alpha {view.alpha:g}, beta {view.beta:g}"
+    bounds = f"H0 {view.elo0:+g}, H1 {view.elo1:+g} Elo, alpha {view.alpha:g}, beta {view.beta:g}"
+    return f"newest evaluation: {bounds}"
 
 
 def _models(found: list[ModelView], width: int) -> list[Text]:

@@ -32,24 +32,24 @@ class Deployment(Board):
         self.trail = "deployment"
 
     @property
-    def _name(self) -> str:
+    def _view(self) -> str:
         return f"deployment {self._identity}"
 
     def body(self) -> Iterable[Widget]:
         yield Scroll(Static("", markup=False, id="page"))
 
     def calls(self) -> dict[str, Call[Any]]:
-        return {self._name: routes.deployment(self._identity)}
+        return {self._view: routes.deployment(self._identity)}
 
     def subject(self) -> str:
-        view: DeploymentView | None = self.feed.views.get(self._name)
+        view: DeploymentView | None = self.feed.views.get(self._view)
         failed = [each.subject for each in view.operations if each.state == "failed"] if view else []
         running = [each.subject for each in view.operations] if view else []
         return (failed or running or [""])[0]
 
     def paint(self) -> None:
-        view: DeploymentView | None = self.feed.views.get(self._name)
-        problem = self.feed.problems.get(self._name)
+        view: DeploymentView | None = self.feed.views.get(self._view)
+        problem = self.feed.problems.get(self._view)
         if view is None:
             text = problem.line() if problem else "asking ..."
             self.query_one("#page", Static).update(words(text, "bad" if problem else "dim"))

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from ringrift.client.display import plain
 from ringrift.errors import RingRiftError
 from ringrift.protocol.operator import WhyView
-from tui.draw import conditions, facts, heading, line, prose, stack, words
+from tui.draw import conditions, hanging, heading, line, prose, stack, words
 from tui.keys import keys_of
 from tui.theme import TONES
 
@@ -105,16 +105,13 @@ class Help(Dialog):
 
     def lines(self, width: int) -> list[Text]:
         rows = [
-            words(
-                "Letters look, CAPITALS change something and ask before. Every change is a command too.",
-                "dim",
-            ),
+            words("Letters look, CAPITALS change something and ask before.", "dim"),
+            words("At the right: the same as a command of ringrift-ctl.", "dim"),
             words(""),
         ]
         for key in keys_of(self._place):
-            command = f"ringrift-ctl {key.command}" if key.command else ""
-            row = line(words(f"{key.shown:>4}  ", "accent"), words(key.help[:48].ljust(48)))
-            rows.append(line(row, words(f"  {command}", "dim")) if width - 56 >= len(command) else row)
+            row = line(words(f"{key.shown:>4}  ", "accent"), words(key.help[:46].ljust(46)))
+            rows.append(line(row, words(f"  {key.command}"[: max(0, width - 52)], "dim")))
         return rows
 
 
@@ -177,9 +174,8 @@ class Confirm(Dialog):
         proposal = self._proposal
         rows = proposal.lines(width)
         rows += [words(""), heading("this change", width)]
-        rows += facts(
-            (("extent", proposal.extent), ("reversible", proposal.reversible), ("command", proposal.command))
-        )
+        for label in ("extent", "reversible", "command"):
+            rows += hanging(label, getattr(proposal, label), width)
         if proposal.refused:
             rows.append(prose(f"✖ not possible now: {proposal.refused}", "bad"))
         if self._error:

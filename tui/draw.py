@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 
 from rich.text import Text
@@ -47,6 +48,17 @@ def join(parts: Iterable[Text | str], between: str = "  ") -> Text:
     return Text(between, end="").join(part if isinstance(part, Text) else words(part) for part in parts)
 
 
+def flow(parts: Iterable[Text], width: int, between: str = "   ") -> Text:
+    """Return parts on as few lines as they need; a line is broken only between parts."""
+    rows: list[list[Text]] = [[]]
+    for part in parts:
+        used = sum(each.cell_len + len(between) for each in rows[-1])
+        if rows[-1] and used + part.cell_len > width:
+            rows.append([])
+        rows[-1].append(part)
+    return stack(join(row, between) for row in rows)
+
+
 def fitting(parts: Iterable[Text], width: int, between: str = "   ") -> Text:
     """Return the first parts that fit into a line; the most important stand first."""
     shown: list[Text] = []
@@ -81,7 +93,7 @@ def progress(done: float, total: float, width: int, tone: str = "busy") -> Text:
 
 
 def gauge(value: float, low: float, high: float, width: int, tone: str) -> Text:
-    """Return a value between two bounds: `├────┼━━━━●──┤`, filled from zero; beyond a bound it stands on it."""
+    """Return a value between bounds: `├────┼━━━━●──┤`, filled from zero; outside it stands on the bound."""
     cells = ["─"] * width
     cells[0], cells[-1] = "├", "┤"
 
@@ -125,10 +137,9 @@ def evaluation(view: EvaluationView, width: int) -> list[Text]:
     tone = verdict_tone(view)
     against = "random" if view.opponent == "random" else f"champion {plain(view.opponent)[:8]}"
     room = max(12, width - 40)
+    head = (state(view.state), words(f"{view.candidate[:8]} against {against}"), *_games(view))
     lines = [
-        join(
-            (state(view.state), words(f"{view.candidate[:8]} against {against}"), words(_games(view), "dim"))
-        ),
+        fitting(head, width, "  "),
         line(
             words(f"LLR  reject {view.lower:+.2f} ", "dim"),
             gauge(view.llr, view.lower, view.upper, room, tone),
@@ -149,9 +160,11 @@ def evaluation(view: EvaluationView, width: int) -> list[Text]:
     return [*lines, seats(view)]
 
 
-def _games(view: EvaluationView) -> str:
+def _games(view: EvaluationView) -> tuple[Text, ...]:
     return (
-        f"{view.games} games, block {view.blocks} of at most {view.max_blocks}, score {percent(view.score)}"
+        words(f"{view.games} games", "dim"),
+        words(f"score {percent(view.score)}", "dim"),
+        words(f"block {view.blocks} of at most {view.max_blocks}", "dim"),
     )
 
 
@@ -196,6 +209,13 @@ def steps(found: Iterable[StepView], width: int) -> list[Text]:
         name = plain(step.name)[:22].ljust(22)
         lines.append(line(look, words(name), words(seconds.rjust(8), "dim"), words(detail, tone)))
     return lines
+
+
+def hanging(label: str, text: str, width: int, indent: int = 12) -> list[Text]:
+    """Return a labelled text that wraps under itself."""
+    rows = textwrap.wrap(plain(text), max(10, width - indent)) or ["-"]
+    names = [label, *[""] * (len(rows) - 1)]
+    return [line(words(name.ljust(indent), "dim"), words(row)) for name, row in zip(names, rows, strict=True)]
 
 
 def facts(pairs: Iterable[tuple[str, Text | str]], label: int = 12) -> list[Text]:

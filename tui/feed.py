@@ -6,6 +6,7 @@ At most two rounds a second, fewer when nothing moves, nobody types, or the link
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ T = TypeVar("T")
 FAST, USUAL, IDLE = 0.5, 2.0, 5.0
 """Seconds between rounds: while an action runs under the operator's eyes; usually; when nobody typed long."""
 IDLE_AFTER = 300.0
+LOST = (Unreachable, AccessRefused)
 RETRY = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses between tries to reach a controller that is away."""
 
@@ -45,7 +47,7 @@ class Link:
 
 
 def pause(typed: float, hurry: bool, round_trip: float) -> float:
-    """Return how long to wait for the next round; a slow link never carries more than a quarter of the time."""
+    """Return how long to wait for the next round; a slow link is busy a quarter of the time at most."""
     wanted = FAST if hurry else IDLE if typed > IDLE_AFTER else USUAL
     return max(wanted, 4 * round_trip)
 
@@ -91,52 +93,48 @@ class Feed:
             if self._sender is None:
                 self._sender = self._connect()
             return await self._sender.send(call)
-        except (Unreachable, AccessRefused) as error:
+        except LOST as error:
             await self._lost(error)
             raise
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Ask for ever: at most every `FAST` seconds, and at the end of the pause or when woken."""
         while True:
-            await asyncio.sleep(await self.round())
+            wait = await self.round()
+            await asyncio.sleep(min(FAST, wait))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), max(0.0, wait - FAST))
+            self._wake.clear()
 
     async def round(self) -> float:
-        """Ask once for everything that is wanted; wait out the pause but its last bit, which is returned."""
+        """Ask once for everything that is wanted; return how long to wait for the next round."""
         started = self.clock()
-        answered = await self._ask()
+        problem = await self._ask()
+        if problem is not None:
+            await self._lost(problem)
         self._changed()
         now = self.clock()
-        if answered:
-            wait = pause(now - self.typed_at, now < self.hurry_until, now - started)
-        else:
-            wait = self.link.retry_at - now
-        self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), max(0.0, wait - FAST))
-        except TimeoutError:
-            pass
-        return min(FAST, max(0.05, wait))
+        if problem is not None:
+            return max(0.0, self.link.retry_at - now)
+        return pause(now - self.typed_at, now < self.hurry_until, now - started)
 
-    async def _ask(self) -> bool:
-        """Return whether the controller answered. Views that only failed themselves keep their last value."""
+    async def _ask(self) -> RingRiftError | None:
+        """Return why the controller can't be read, None when it can. A single view may fail by itself."""
         calls: dict[str, Call[Any]] = {"status": routes.status(), **self._wanted()}
         try:
             if self._sender is None:
                 self._sender = self._connect()
-            sender = self._sender
-            answers = await asyncio.gather(
-                *(sender.send(call) for call in calls.values()), return_exceptions=True
-            )
         except RingRiftError as error:
-            answers = [error]
-        for answer in answers:
-            if isinstance(answer, (Unreachable, AccessRefused)):
-                await self._lost(answer)
-                return False
+            return error
+        answers = await asyncio.gather(*map(self._sender.send, calls.values()), return_exceptions=True)
+        found = dict(zip(calls, answers, strict=True))
+        for name, answer in found.items():
             if isinstance(answer, BaseException) and not isinstance(answer, RingRiftError):
                 raise answer
-        self._keep(dict(zip(calls, answers, strict=True)))
-        return True
+            if isinstance(answer, LOST) or (name == "status" and isinstance(answer, RingRiftError)):
+                return answer
+        self._keep(found)
+        return None
 
     def _keep(self, answers: dict[str, Any]) -> None:
         now = self.clock()

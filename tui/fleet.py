@@ -15,12 +15,10 @@ from ringrift.protocol.operator import HostView, RunningView, StatusView
 from tui import keys
 from tui.board import Board
 from tui.chrome import Pane, Strap
-from tui.draw import FULL, HIGH, fitting, join, line, meter, progress, stack, state, words
+from tui.draw import FULL, HIGH, flow, line, meter, progress, stack, state, words
 from tui.table import Column, Rows
 
 WELL = ("ready",)
-PANE_HEIGHT = 34
-"""Screens at least so high show the selected host below the table."""
 
 
 def health_word(view: HostView) -> str:
@@ -61,10 +59,10 @@ def work(view: HostView, width: int) -> Text:
     first = view.running[0]
     more = f" +{len(view.running) - 1}" if len(view.running) > 1 else ""
     what = f"{plain(first.config)} {plain(first.kind)}{more}"
-    done = percent(share(first.done, first.total)).rjust(5)
-    bar = min(16, width - 29)
+    done = percent(share(first.done, first.total)).rjust(4)
+    bar = min(16, width - 28)
     if bar < 4:
-        room = max(0, width - 5)
+        room = max(0, width - 4)
         return line(words(what[:room].ljust(room)), words(done, "busy"))
     return line(words(what[:23].ljust(24)), progress(first.done, first.total, bar), words(done, "busy"))
 
@@ -103,42 +101,31 @@ def is_old(view: HostView) -> bool:
     return view.health in ("down", "unknown")
 
 
-def summary(status: StatusView, shown: int, filtered: str, width: int) -> Text:
-    """Return the fleet in one line: hosts by state, the worst first, and games an hour."""
+def summary(status: StatusView, shown: int, filtered: str) -> list[Text]:
+    """Return the fleet in short: hosts by state, the worst first, and games an hour."""
     hosts = status.hosts
     tally = Counter(health_word(view) for view in hosts)
     order = sorted(tally, key=lambda word: ("bad", "warn", "busy", "good", "dim").index(mark(word).tone))
-    rate = words(f"{count(sum(view.games_per_hour or 0.0 for view in hosts))} games/h")
     if filtered:
         head = line(words(f"{shown} of {len(hosts)} hosts "), words(f"/{plain(filtered)}", "accent"))
     else:
         head = words(f"{len(hosts)} hosts")
-    named = [head, *(words(f"{mark(w).glyph} {tally[w]} {mark(w).word}", mark(w).tone) for w in order), rate]
-    if join(named, "   ").cell_len <= width:
-        return join(named, "   ")
-    return fitting(
-        [head, *(words(f"{mark(w).glyph}{tally[w]} {mark(w).word[:7]}", mark(w).tone) for w in order)],
-        width,
-        " ",
-    )
+    rate = words(f"{count(sum(view.games_per_hour or 0.0 for view in hosts))} games/h")
+    return [head, *(words(f"{mark(w).glyph} {tally[w]} {mark(w).word}", mark(w).tone) for w in order), rate]
 
 
-def second(status: StatusView, width: int) -> Text:
+def work_done(status: StatusView) -> list[Text]:
     """Return jobs by state, and the receipts of promises P1 and P2."""
     jobs = ", ".join(f"{count(number)} {plain(name)}" for name, number in status.jobs.items() if number)
     counted = status.receipts
     even = counted.games_receipted == counted.games_stored
     verdict = "✔ none lost, none twice" if even else f"✖ {counted.games_stored} stored"
-    parts = (
+    games = words(f"{count(counted.games_receipted)} games ")
+    return [
         line(words("jobs ", "dim"), words(jobs or "none")),
-        line(
-            words("games ", "dim"),
-            words(f"{count(counted.games_receipted)} "),
-            words(verdict, "good" if even else "bad"),
-        ),
+        line(games, words(verdict, "good" if even else "bad")),
         words(f"{count(counted.games_awaiting_ingest)} await ingest", "dim"),
-    )
-    return fitting(parts, width)
+    ]
 
 
 class Fleet(Board):
@@ -166,19 +153,19 @@ class Fleet(Board):
             if self.matches(view.name, health_word(view), view.login, view.reason, *_job(view))
         ]
         width = self.size.width - 2
-        self.query_one(Strap).put(
-            stack((summary(status, len(rows), self.filter, width), second(status, width)))
-        )
+        parts = (summary(status, len(rows), self.filter), work_done(status))
+        self.query_one(Strap).put(stack(flow(part, width) for part in parts))
         self.table.use(columns(self.feed.age("status") or 0.0, self.size.width))
         self.table.show(rows)
-        room = self.size.height >= PANE_HEIGHT and self.table.selected is not None
-        self.query_one(Pane).put(self._detail(self.table.selected) if room else None)
+        self.below(self._detail(self.table.selected))
 
-    def _detail(self, view: HostView) -> Text:
-        """Return the selected host in short; the whole stands behind Enter."""
+    def _detail(self, view: HostView | None) -> list[Text]:
+        """Return the selected host in short where there is room; the whole stands behind Enter."""
         from tui.host import briefly
 
-        return stack(briefly(view, self.size.width - 2))
+        if view is None or not self.roomy:
+            return []
+        return briefly(view, self.size.width - 2)
 
     def subject(self) -> str:
         return self.table.selected.name if self.table and self.table.selected else ""

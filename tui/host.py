@@ -17,7 +17,7 @@ from tui import keys
 from tui.board import Board
 from tui.dialogs import Scroll
 from tui.draw import FULL, HIGH, facts, heading, line, meter, progress, prose, stack, state, steps, words
-from tui.fleet import cpu, disk, gpu, health_word, left, memory, propose_change, propose_provision
+from tui.fleet import cpu, disk, gpu, health_word, is_old, left, memory, propose_change, propose_provision
 
 METER = 20
 
@@ -29,30 +29,30 @@ class Host(Board):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.trail = name
-        self._name = name
+        self._host = name
 
     def body(self) -> Iterable[Widget]:
         yield Scroll(Static("", markup=False, id="page"))
 
     def calls(self) -> dict[str, Call[Any]]:
-        view: HostView | None = self.feed.views.get(f"host {self._name}")
+        view: HostView | None = self.feed.views.get(f"host {self._host}")
         wanted: dict[str, Call[Any]] = {
-            f"host {self._name}": routes.host(self._name),
-            f"why {self._name}": routes.why(self._name),
+            f"host {self._host}": routes.host(self._host),
+            f"why {self._host}": routes.why(self._host),
         }
         if view is not None and view.operation:
-            wanted[f"operation of {self._name}"] = routes.operation(view.operation)
+            wanted[f"operation of {self._host}"] = routes.operation(view.operation)
         return wanted
 
     def subject(self) -> str:
-        return self._name
+        return self._host
 
     def paint(self) -> None:
         views, problems = self.feed.views, self.feed.problems
-        view: HostView | None = views.get(f"host {self._name}") or self._known()
+        view: HostView | None = views.get(f"host {self._host}") or self._known()
         width = self.size.width - 4
         if view is None:
-            problem = problems.get(f"host {self._name}")
+            problem = problems.get(f"host {self._host}")
             page = [words(problem.line() if problem else "asking ...", "bad" if problem else "dim")]
         else:
             page = self._page(view, width)
@@ -60,12 +60,12 @@ class Host(Board):
 
     def _known(self) -> HostView | None:
         status = self.feed.views.get("status")
-        return next((view for view in status.hosts if view.name == self._name), None) if status else None
+        return next((view for view in status.hosts if view.name == self._host), None) if status else None
 
     def _page(self, view: HostView, width: int) -> list[Text]:
         lines = [_headline(view), *_columns(_identity(view), _load(view), width)]
         lines += [words(""), heading("work", width), *_work(view)]
-        operation: OperationView | None = self.feed.views.get(f"operation of {self._name}")
+        operation: OperationView | None = self.feed.views.get(f"operation of {self._host}")
         if operation:
             if operation.state == "running":
                 self.feed.hurry(3.0)
@@ -74,7 +74,7 @@ class Host(Board):
                 lines.append(
                     prose(f"✖ {operation.error.message} - {operation.error.hint}".rstrip(" -"), "bad")
                 )
-        why: WhyView | None = self.feed.views.get(f"why {self._name}")
+        why: WhyView | None = self.feed.views.get(f"why {self._host}")
         if why:
             lines += [words(""), heading("why", width), prose(why.sentence)]
             lines += [prose(f"· {plain(fact)}", "dim") for fact in why.facts]
@@ -82,19 +82,20 @@ class Host(Board):
         return lines
 
     async def do_provision(self) -> None:
-        await propose_provision(self, self._name)
+        await propose_provision(self, self._host)
 
     async def do_drain(self) -> None:
-        await propose_change(self, self._name, "drain")
+        await propose_change(self, self._host, "drain")
 
     async def do_resume(self) -> None:
-        await propose_change(self, self._name, "resume")
+        await propose_change(self, self._host, "resume")
 
 
 def briefly(view: HostView, width: int) -> list[Text]:
     """Return a host's facts, load and work without its history."""
     blocks = _columns(_identity(view), _load(view), width)
-    return [heading(view.name, width), *blocks, words(""), *_work(view)]
+    title = heading(f"{plain(view.name)} {plain(view.reason)}".rstrip(), width)
+    return [title, *blocks, words(""), *_work(view)]
 
 
 def _headline(view: HostView) -> Text:
@@ -124,10 +125,24 @@ def _load(view: HostView) -> list[Text]:
         return facts((("load", words("unknown: no telemetry yet", "dim")),))
     return facts(
         (
-            ("cpu", line(meter(cpu(view), METER), words(f"  {seen.cpus or '?'} cores", "dim"))),
-            ("ram", line(meter(memory(view), METER, HIGH, FULL), _of(seen.memory_used, seen.memory_total))),
-            ("disk", line(meter(disk(view), METER, HIGH, FULL), _of(seen.disk_used, seen.disk_total))),
-            ("gpu", meter(gpu(view), METER)),
+            (
+                "cpu",
+                line(meter(cpu(view), METER, old=is_old(view)), words(f"  {seen.cpus or '?'} cores", "dim")),
+            ),
+            (
+                "ram",
+                line(
+                    meter(memory(view), METER, HIGH, FULL, is_old(view)),
+                    _of(seen.memory_used, seen.memory_total),
+                ),
+            ),
+            (
+                "disk",
+                line(
+                    meter(disk(view), METER, HIGH, FULL, is_old(view)), _of(seen.disk_used, seen.disk_total)
+                ),
+            ),
+            ("gpu", meter(gpu(view), METER, old=is_old(view))),
             (
                 "gpu ram",
                 line(
@@ -148,7 +163,7 @@ def _of(part: float | None, whole: float | None) -> Text:
 
 def _work(view: HostView) -> list[Text]:
     if not view.running:
-        return [words(view.idle_reason or "nothing", "dim")]
+        return [words(f"no work here: {view.idle_reason or view.reason or 'nothing was leased'}", "dim")]
     return [
         line(
             words(f"{job.kind} {job.config}".ljust(24)),

@@ -7,29 +7,32 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-FLEET, HOST, CONFIGS, CONFIG, PRODUCTION, DEPLOYMENT = (
-    "fleet",
-    "host",
-    "configs",
-    "config",
-    "production",
-    "deployment",
-)
+FLEET, HOST, CONFIGS, CONFIG = "fleet", "host", "configs", "config"
+PRODUCTION, DEPLOYMENT = "production", "deployment"
 PLACES = (FLEET, HOST, CONFIGS, CONFIG, PRODUCTION, DEPLOYMENT)
 LISTS = (FLEET, CONFIGS, PRODUCTION)
+_HOSTS, _CONFIGS, _TARGETS = (FLEET, HOST), (CONFIGS, CONFIG), (PRODUCTION,)
+NAMES = {
+    "slash": "/", "colon": ":", "question_mark": "?", "enter": "⏎", "escape": "esc", "up": "↑", "down": "↓",
+    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
+}  # fmt: skip
+"""What is shown for keys that are no letters."""
 
 
 class Key(NamedTuple):
-    """One key: what is pressed, what is shown for it, what it does and where, and the command that does it."""
+    """One key: what it does, in a word and in a sentence, where, and the command that does the same."""
 
     key: str
-    shown: str
     verb: str
     words: str
     help: str
     places: tuple[str, ...] = PLACES
     command: str = ""
-    footer: bool = True
+    footer: bool = False
+
+    @property
+    def shown(self) -> str:
+        return NAMES.get(self.key, self.key)
 
     @property
     def changes(self) -> bool:
@@ -37,93 +40,40 @@ class Key(NamedTuple):
         return len(self.key) == 1 and self.key.isupper()
 
 
+# fmt: off
 KEYS = (
-    Key(
-        "I",
-        "I",
-        "provision",
-        "provision",
-        "bring the host up to a working agent",
-        (FLEET, HOST),
-        "hosts provision",
-    ),
-    Key("S", "S", "drain", "drain", "let the host finish and take nothing new", (FLEET, HOST), "hosts drain"),
-    Key("R", "R", "resume", "resume", "let the host work again", (FLEET, HOST), "hosts resume"),
-    Key("P", "P", "promote", "promote", "make the candidate the champion", (CONFIGS, CONFIG), "promote"),
-    Key(
-        "B",
-        "B",
-        "rollback",
-        "roll back",
-        "make the previous champion champion again",
-        (CONFIGS, CONFIG),
-        "rollback",
-    ),
-    Key(
-        "E",
-        "E",
-        "switch",
-        "on/off",
-        "enable or disable the config",
-        (CONFIGS, CONFIG),
-        "configs enable|disable",
-    ),
-    Key(
-        "D",
-        "D",
-        "deploy",
-        "deploy",
-        "make the targets serve the champions",
-        (PRODUCTION,),
-        "deploy-inference",
-    ),
-    Key(
-        "p",
-        "p",
-        "plan",
-        "plan",
-        "show what a promotion would need and change",
-        (CONFIGS, CONFIG),
-        "promote --dry-run",
-    ),
-    Key(
-        "d",
-        "d",
-        "plan",
-        "plan",
-        "show what a deployment would change",
-        (PRODUCTION,),
-        "deploy-inference --dry-run",
-    ),
-    Key("enter", "⏎", "enter", "open", "look into what the cursor stands on", LISTS),
-    Key("w", "w", "why", "why", "why it stands as it stands, and what comes next", PLACES, "why"),
-    Key("n", "n", "next", "next", "go to the next one that needs you", LISTS),
-    Key("slash", "/", "filter", "filter", "filter as you type", LISTS),
-    Key("escape", "esc", "back", "back", "out: close, go back, clear the filter", PLACES, footer=False),
-    Key("question_mark", "?", "help", "help", "this page", PLACES),
-    Key("colon", ":", "command", "command", "type a verb: :promote, :production, :quit", PLACES),
-    Key("q", "q", "quit", "quit", "leave; the controller works on", PLACES),
-    Key("1", "1", "fleet", "fleet", "the hosts: who is up, busy, hurting", PLACES, footer=False),
-    Key(
-        "2",
-        "2",
-        "configs",
-        "configs",
-        "the twelve configs: who is learning, who is blocked",
-        PLACES,
-        footer=False,
-    ),
-    Key("3", "3", "production", "production", "what the players get", PLACES, footer=False),
-    Key("r", "r", "refresh", "refresh", "ask the controller now", PLACES, "status", footer=False),
-    Key("up", "↑", "up", "up", "up one line", PLACES, footer=False),
-    Key("down", "↓", "down", "down", "down one line", PLACES, footer=False),
-    Key("k", "k", "up", "up", "up one line", PLACES, footer=False),
-    Key("j", "j", "down", "down", "down one line", PLACES, footer=False),
-    Key("pageup", "PgUp", "page_up", "page up", "up one page", PLACES, footer=False),
-    Key("pagedown", "PgDn", "page_down", "page down", "down one page", PLACES, footer=False),
-    Key("home", "Home", "first", "first", "to the first line", PLACES, footer=False),
-    Key("end", "End", "last", "last", "to the last line", PLACES, footer=False),
+    Key("I", "provision", "provision", "bring the host to a working agent", _HOSTS, "hosts provision", True),
+    Key("S", "drain", "drain", "let the host finish and take nothing new", _HOSTS, "hosts drain", True),
+    Key("R", "resume", "resume", "let the host work again", _HOSTS, "hosts resume", True),
+    Key("P", "promote", "promote", "make the candidate the champion", _CONFIGS, "promote", True),
+    Key("B", "rollback", "roll back", "bring back the previous champion", _CONFIGS, "rollback", True),
+    Key("E", "switch", "on/off", "enable or disable the config", _CONFIGS, "configs enable", True),
+    Key("D", "deploy", "deploy", "make the targets serve the champions", _TARGETS, "deploy-inference", True),
+    Key("escape", "back", "back", "out: go back", (HOST, CONFIG, DEPLOYMENT), "", True),
+    Key("enter", "enter", "open", "look into what the cursor stands on", LISTS, "", True),
+    Key("w", "why", "why", "why it stands as it stands, and what comes next", PLACES, "why", True),
+    Key("slash", "filter", "filter", "filter as you type", LISTS, "", True),
+    Key("question_mark", "help", "help", "this page", PLACES, "", True),
+    Key("n", "next", "next", "go to the next one that needs you", LISTS, "", True),
+    Key("p", "plan", "plan", "what a promotion would need and change", _CONFIGS, "promote --dry-run", True),
+    Key("d", "plan", "plan", "what a deployment would change", _TARGETS, "deploy-inference --dry-run", True),
+    Key("colon", "command", "command", "type a verb: :promote, :production, :quit", PLACES, "", True),
+    Key("q", "quit", "quit", "leave; the controller works on", PLACES, "", True),
+    Key("escape", "back", "back", "out: close, go back, clear the filter", LISTS),
+    Key("1", "fleet", "fleet", "the hosts: who is up, busy, hurting", PLACES, "hosts list"),
+    Key("2", "configs", "configs", "the twelve configs: who learns, who is blocked", PLACES, "configs list"),
+    Key("3", "production", "production", "what the players get", PLACES, "targets list"),
+    Key("r", "refresh", "refresh", "ask the controller now", PLACES, "status"),
+    Key("up", "up", "up", "up one line"),
+    Key("down", "down", "down", "down one line"),
+    Key("k", "up", "up", "up one line"),
+    Key("j", "down", "down", "down one line"),
+    Key("pageup", "page_up", "page up", "up one page"),
+    Key("pagedown", "page_down", "page down", "down one page"),
+    Key("home", "first", "first", "to the first line"),
+    Key("end", "last", "last", "to the last line"),
 )
+# fmt: on
 
 
 def keys_of(place: str) -> tuple[Key, ...]:

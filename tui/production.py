@@ -12,11 +12,11 @@ from ringrift.client import routes
 from ringrift.client.display import age, plain, short
 from ringrift.client.marks import mark
 from ringrift.client.routes import Call
-from ringrift.protocol.operator import ServingView, TargetView
+from ringrift.protocol.operator import ServingView, TargetView, WhyView
 from tui import keys
 from tui.board import Board
 from tui.chrome import Pane, Strap
-from tui.draw import glyph, heading, join, line, stack, state, words
+from tui.draw import flow, glyph, heading, join, line, state, words
 from tui.table import Column, Rows
 
 
@@ -40,8 +40,8 @@ def columns(drift: float) -> tuple[Column, ...]:
 
     return (
         Column("state", lambda v, w: state(v.state), 13, 15),
-        Column("target", lambda v, w: words(v.name), 10, 18),
-        Column("host", lambda v, w: words(f"{v.host}:{v.port}"), 14, 26, rank=1),
+        Column("target", lambda v, w: words(v.name), 10, 14),
+        Column("host", lambda v, w: words(f"{v.host}:{v.port}"), 14, 20, rank=1),
         Column(
             "gen", lambda v, w: words("-" if v.generation is None else str(v.generation)), 4, 5, right=True
         ),
@@ -65,7 +65,9 @@ class Production(Board):
         yield Pane()
 
     def calls(self) -> dict[str, Call[Any]]:
-        return {"targets": routes.targets(), "evaluations": routes.evaluations()}
+        wanted: dict[str, Call[Any]] = {"targets": routes.targets(), "evaluations": routes.evaluations()}
+        name = self.subject()
+        return wanted | {f"why {name}": routes.why(name)} if name and self.roomy else wanted
 
     def paint(self) -> None:
         targets: list[TargetView] | None = self.feed.views.get("targets")
@@ -73,11 +75,21 @@ class Production(Board):
             self.query_one(Strap).put(words("nothing seen yet", "dim"))
             return
         rows = [view for view in targets if self.matches(view.name, view.host, view.state, *view.issues)]
-        self.query_one(Strap).put(_summary(targets, self.filter))
+        self.query_one(Strap).put(_summary(targets, self.filter, self.size.width - 2))
         self.table.use(columns(self.feed.age("targets") or 0.0))
         self.table.show(rows)
         selected: TargetView | None = self.table.selected
-        self.query_one(Pane).put(stack(_served(selected, self.size.width - 2)) if selected else None)
+        self.below(self._detail(selected, self.size.width - 2) if selected else [])
+
+    def _detail(self, view: TargetView, width: int) -> list[Text]:
+        """Return what the selected target serves, and why it stands so where there is room."""
+        lines = _served(view, width)
+        why: WhyView | None = self.feed.views.get(f"why {view.name}")
+        if why is None or not self.roomy:
+            return lines
+        told = [words(f"· {plain(fact)}"[:width], "dim") for fact in why.facts]
+        following = line(words("next  ", "accent"), words(why.next_action or "nothing"))
+        return [*lines, words(""), words(why.sentence[:width]), *told, following]
 
     def subject(self) -> str:
         return self.table.selected.name if self.table and self.table.selected else ""
@@ -111,7 +123,7 @@ class Production(Board):
         self.app.push_screen(Confirm(deploy(self.feed, plan, only_look, begun)), watch)
 
 
-def _summary(targets: list[TargetView], filtered: str) -> Text:
+def _summary(targets: list[TargetView], filtered: str, width: int) -> Text:
     served = [model for view in targets for model in view.models if model.desired]
     right = sum(serving_word(model) == "serving" for model in served)
     drifted = sum(serving_word(model) == "drifted" for model in served)
@@ -124,7 +136,7 @@ def _summary(targets: list[TargetView], filtered: str) -> Text:
     ]
     if filtered:
         parts.insert(1, words(f"/{plain(filtered)}", "accent"))
-    return join(parts, "   ")
+    return flow(parts, width)
 
 
 def _served(view: TargetView, width: int) -> list[Text]:
@@ -135,7 +147,7 @@ def _served(view: TargetView, width: int) -> list[Text]:
     rows = -(-len(cells) // across)
     for row in range(rows):
         parts = [cells[index] for index in range(row, len(cells), rows)]
-        lines.append(join(parts, "     "))
+        lines.append(join(parts, "   "))
     return lines if cells else [*lines, words("nothing is wanted here yet: no config has a champion", "dim")]
 
 
@@ -148,5 +160,5 @@ def _model(view: ServingView) -> Text:
         words("desired ", "dim"),
         words(f"{short(view.desired, 'none'):<9}"),
         words("serving ", "dim"),
-        words(f"{short(view.serving, 'none'):<9}"),
+        words(f"{short(view.serving, 'none'):<8}"),
     )

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 10.0
 """How long after a change the feed asks often, so that the screen shows what came of it."""
 
+PROVISIONING = (
+    "Probes the machine, copies the release, makes or checks the environment, installs and starts the agent, "
+    "opens the tunnel, enrols the agent and waits for its first heartbeat."
+)
+
 
 def actor() -> str:
     """Return who asks, for the audit rows."""
@@ -76,9 +81,8 @@ def provision(feed: Feed, view: HostView) -> Proposal:
         title=f"provision {plain(view.name)}",
         lines=lambda width: [
             line(words(f"{view.name}  "), state(view.state), words(f"  {view.login}", "dim")),
-            prose("Probes the machine, copies the release, makes or checks the environment, installs and starts the"
-                  " agent, opens the tunnel, enrols it and waits for its first heartbeat."),
-            prose("Steps that are right already are left as they are; a run that was cut off is resumed.", "dim"),
+            prose(PROVISIONING),
+            prose("What is right already is left as it is; a run that was cut off is resumed.", "dim"),
         ],
         extent="1 host",
         reversible=f"yes: ringrift-ctl hosts remove {view.name}",
@@ -86,7 +90,7 @@ def provision(feed: Feed, view: HostView) -> Proposal:
         verb="Provision",
         refused="a provisioning runs already" if view.state == "provisioning" else "",
         apply=apply,
-    )  # fmt: skip
+    )
 
 
 def promotion(feed: Feed, plan: PromotionView, only_look: str) -> Proposal:

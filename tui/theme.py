@@ -43,6 +43,7 @@ Screen {{ background: {GROUND}; color: {TEXT}; layout: vertical; }}
 Header, Footer {{ dock: none; height: auto; background: {PANEL}; color: {TEXT}; }}
 Header {{ height: 2; }}
 Footer {{ height: 1; }}
+Foot {{ dock: bottom; height: auto; }}
 Banner, Notice {{ height: auto; display: none; }}
 Banner {{ background: #5c2317; color: #ffe9e2; padding: 0 1; }}
 Notice {{ padding: 0 1; color: {ACCENT}; }}

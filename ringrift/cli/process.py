@@ -105,8 +105,9 @@ def _answers(record: ControllerRecord) -> bool:
     import httpx
 
     try:
-        return httpx.get(f"{record.url}/v1/health", timeout=2.0, trust_env=False).is_success
-    except httpx.HTTPError:
+        answer = httpx.get(f"{record.url}/v1/health", timeout=2.0, trust_env=False)
+        return bool(answer.is_success and answer.json()["pid"] == record.pid)
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False
 
 

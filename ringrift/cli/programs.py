@@ -21,7 +21,9 @@ def engine() -> None:
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave controller, hosts and target running.")] = False,
-    clean: Annotated[bool, typer.Option("--clean", help="Stop what it started and remove its folder.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Stop what it started and remove its folder.")
+    ] = False,
     folder: Annotated[Path | None, typer.Option(help="Its folder, .demo by default.")] = None,
 ) -> None:
     """Run the whole loop on this machine: two hosts, training, gate, promotion, deployment, a served move."""

@@ -54,7 +54,8 @@ def verify(context: typer.Context, json: Json = False) -> None:
     with controller() as client:
         found = client.send(routes.verify_audit())
     output(context, json).data(found, lambda: fields(found.items()))
-    if not found.get("ok", False):
+    if not found.get("sound", False):
         raise CorruptData(
-            "the audit chain does not hold", hint="compare with the last backup of the database"
+            f"the audit chain breaks at event {found.get('first_bad')}",
+            hint="somebody changed or removed a row there: compare with a backup of the database",
         )

@@ -11,12 +11,12 @@ from ringrift.errors import AccessRefused, CorruptData
 
 DEFAULT_PORT = 8470
 START_TIME_SLACK = 2.0
-"""Seconds that two readings of one process's start time may differ (clock ticks and clock steps)."""
+"""Seconds by which a start time may be misread (clock ticks, small steps of the clock)."""
 
 
 @dataclass(frozen=True)
 class ControllerRecord:
-    """What `run/controller.json` says: the process by id and start time (epoch seconds), and its address."""
+    """What `run/controller.json` says: the process id, when it was announced (epoch seconds), its address."""
 
     pid: int
     started: float
@@ -37,7 +37,7 @@ def read_record() -> ControllerRecord | None:
     path = record_path()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return ControllerRecord(int(data["pid"]), float(data["start_time"]), str(data["url"]))
+        return ControllerRecord(int(data["pid"]), float(data["started"]), str(data["url"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as problem:
@@ -64,12 +64,15 @@ def read_token() -> str:
 
 
 def is_alive(record: ControllerRecord) -> bool:
-    """Tell whether the recorded process runs: same id and same start time, so never a reused id."""
+    """Tell whether the recorded process runs.
+
+    A process that got the same id later was born after the announcement, so it is never taken for it.
+    """
     import psutil
 
     try:
         process = psutil.Process(record.pid)
-        same = abs(process.create_time() - record.started) <= START_TIME_SLACK
+        same = process.create_time() <= record.started + START_TIME_SLACK
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

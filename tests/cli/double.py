@@ -91,7 +91,7 @@ def _error(status: int, code: str, message: str) -> Response:
 
 def _answer(world: World, method: str, path: list[str], query: dict[str, str], body: Any) -> Any:
     read: dict[str, Callable[[], Any]] = {
-        "health": lambda: {"status": "ok", "version": "0.1.0"},
+        "health": lambda: {"pid": 4242, "home": "/srv/ringrift", "version": "0.1.0"},
         "status": lambda: world.status,
         "hosts": lambda: world.status.hosts,
         "configs": lambda: world.status.configs,
@@ -100,7 +100,7 @@ def _answer(world: World, method: str, path: list[str], query: dict[str, str], b
         "targets": lambda: world.targets,
         "jobs": sample.jobs,
         "events": sample.events,
-        "audit/verify": lambda: {"ok": True, "rows": 42},
+        "audit/verify": lambda: {"rows": 42, "sound": True, "first_bad": None},
     }
     joined = "/".join(path)
     if method == "GET" and joined in read:

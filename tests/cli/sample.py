@@ -218,39 +218,40 @@ def running_evaluation() -> op.EvaluationView:
     )
 
 
+PROMOTE: dict[str, object] = {
+    "next_action": "promote it: ringrift-ctl promote hex8_2p",
+    "blocker": "a promotion is a person's decision",
+}
+VERDICT: dict[str, object] = {"next_action": "more blocks are played (32 of at most 300)"}
+TRAINING: dict[str, object] = {
+    "training": "job_5f2c9a01b3d4 leased",
+    "next_action": "its checkpoint becomes the next candidate",
+}
+WAITING: dict[str, object] = {
+    "training": "job_77aa01c2e9f0 queued",
+    "next_action": "an agent with a free slot takes it",
+    "blocker": "no live agent takes train jobs",
+}
+NEW: dict[str, object] = {"champion": None, "elo": None}
+OFF: dict[str, object] = {
+    "enabled": False,
+    "next_action": "enable it: ringrift-ctl configs enable square19_4p",
+    "blocker": "not enabled",
+    "data_age": None,
+}
 _STAGES: dict[str, dict[str, object]] = {
-    "square8_2p": {
-        "games": 48210,
-        "fresh_positions": 3120,
-        "training": "idle",
-        "evaluation": "-",
-        "elo": 612.0,
-    },
-    "square8_3p": {
-        "games": 9120,
-        "fresh_positions": 880,
-        "evaluation": "96 games, LLR +1.17",
-        "champion": None,
-        "elo": None,
-        "next_action": "evaluate",
-    },
-    "square8_4p": {"games": 22400, "fresh_positions": 6200, "next_action": "train", "elo": 301.0},
-    "square19_2p": {"games": 310, "fresh_positions": 310, "champion": None, "elo": None, "data_age": 7300.0},
-    "square19_3p": {"games": 122, "fresh_positions": 122, "champion": None, "elo": None, "data_age": 95000.0},
-    "square19_4p": {"enabled": False, "games": 0, "champion": None, "elo": None, "data_age": None},
-    "hex8_2p": {
-        "games": 61840,
-        "fresh_positions": 4410,
-        "evaluation": "passed, LLR +3.02",
-        "elo": 705.0,
-        "next_action": "promote",
-        "blocker": "waits for an operator",
-    },
-    "hex8_3p": {"games": 12900, "fresh_positions": 2210, "training": "idle", "elo": 240.0},
+    "square8_2p": {"games": 48210, "fresh_positions": 3120, "elo": 612.0},
+    "square8_3p": {"games": 9120, "fresh_positions": 880, **VERDICT, **NEW},
+    "square8_4p": {"games": 22400, "fresh_positions": 6200, "elo": 301.0, **WAITING},
+    "square19_2p": {"games": 310, "fresh_positions": 310, "data_age": 7300.0, **NEW},
+    "square19_3p": {"games": 122, "fresh_positions": 122, "data_age": 95000.0, **NEW},
+    "square19_4p": {"games": 0, **OFF, **NEW},
+    "hex8_2p": {"games": 61840, "fresh_positions": 4410, "elo": 705.0, **PROMOTE},
+    "hex8_3p": {"games": 12900, "fresh_positions": 2210, "elo": 240.0},
     "hex8_4p": {"games": 8100, "fresh_positions": 950, "elo": 188.0, "data_age": 4100.0},
-    "hexagonal_2p": {"games": 2950, "training": "34 % of 12000 steps", "next_action": "train", "elo": 95.0},
-    "hexagonal_3p": {"games": 410, "fresh_positions": 410, "champion": None, "elo": None},
-    "hexagonal_4p": {"games": 96, "fresh_positions": 96, "champion": None, "elo": None},
+    "hexagonal_2p": {"games": 2950, "elo": 95.0, **TRAINING},
+    "hexagonal_3p": {"games": 410, "fresh_positions": 410, **NEW},
+    "hexagonal_4p": {"games": 96, "fresh_positions": 96, **NEW},
 }
 
 
@@ -264,19 +265,14 @@ def config(key: str) -> op.ConfigView:
         "positions": int(str(_STAGES[key]["games"])) * 31,
         "fresh_positions": fresh,
         "data_age": 340.0,
-        "training": "-",
-        "evaluation": "-",
+        "training": "",
+        "evaluation": "",
         "champion": op.ChampionView(model=sha(f"champion {key} 7"), generation=7, age=86_000.0),
         "elo": 0.0,
-        "next_action": "self-play",
-        "blocker": f"{fresh} of 5000 fresh positions",
+        "next_action": f"self-play goes on: {5000 - fresh} more positions, 2 shards to be replayed",
+        "blocker": "",
     }
-    fields |= _STAGES[key]
-    if key in ("square8_4p", "hexagonal_2p", "square8_3p"):
-        fields["blocker"] = ""
-    if not fields["enabled"]:
-        fields |= {"next_action": "-", "blocker": "disabled by an operator"}
-    return op.ConfigView.model_validate(fields)
+    return op.ConfigView.model_validate(fields | _STAGES[key])
 
 
 def configs() -> list[op.ConfigView]:
@@ -460,19 +456,44 @@ def deployment(done: int | None = None, fail: str = "") -> op.DeploymentView:
 
 
 def why(subject: str) -> op.WhyView:
+    """Return the answer for a host, a target, or a config."""
+    if subject.startswith(("eu-", "us-")):
+        return op.WhyView(
+            subject=subject,
+            sentence=f"{subject} serves former champions: generation 31 came after its last deployment.",
+            conditions=[
+                op.Condition(
+                    name="generation", value="30", limit="31", passed=False, reason="players get champions"
+                )
+            ],
+            facts=["last deployment: 26 h ago, 6 models, 8.1 s", "last check: healthy, p95 212 ms"],
+            next_action="an operator deploys: ringrift-ctl deploy-inference",
+        )
+    if subject not in _STAGES:
+        return op.WhyView(
+            subject=subject,
+            sentence=f"{subject} does not answer: connections are refused since 21 minutes, 9 tries.",
+            conditions=[
+                op.Condition(
+                    name="heartbeat age",
+                    value="21 m",
+                    limit="<= 90 s",
+                    passed=False,
+                    reason="silence is unknown",
+                )
+            ],
+            facts=[
+                "14:02:11 tunnel closed by the other side",
+                "14:02:13 connect refused by 203.0.113.15 port 15721",
+            ],
+            next_action="the controller tries again in 40 s",
+        )
     return op.WhyView(
         subject=subject,
-        sentence=f"{subject} waits: 4410 of the 5000 fresh positions that start a training run are there.",
-        conditions=[
-            op.Condition(
-                name="fresh positions", value="4410", limit=">= 5000", passed=False, reason="enough new data"
-            ),
-            op.Condition(
-                name="data age", value="5.7 m", limit="<= 24 h", passed=True, reason="no stale training"
-            ),
-        ],
-        facts=["last shard: 5.7 m ago, 64 games, gh200-02", "last training: 26 h ago, held-out loss 1.834"],
-        next_action="training starts by itself in about 9 m at 66 positions a minute",
+        sentence=f"candidate 1335fb9e of {subject} passed its evaluation and waits for a decision.",
+        conditions=conditions(),
+        facts=["the test was accepted 7 m ago after 312 games", "last shard: 5.7 m ago, 64 games, gh200-02"],
+        next_action=f"an operator promotes: ringrift-ctl promote {subject}",
     )
 
 
