@@ -23,6 +23,9 @@ from ringrift.game.config import GameConfig
 from ringrift.nets.network import ArchConfig, RingRiftNet
 
 FORMAT = 1
+UNREADABLE = (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, KeyError)
+"""What `torch.load` raises for bytes that it did not write."""
+
 METADATA = ("config", "parent", "dataset", "recipe")
 """Entries that metadata must have; more are allowed. `parent` and `dataset` are a SHA-256 or None."""
 
@@ -50,9 +53,7 @@ def save_checkpoint(path: Path, net: RingRiftNet, metadata: dict[str, Any]) -> s
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def load_checkpoint(
-    path: Path, expected_sha256: str, config_key: str
-) -> tuple[RingRiftNet, dict[str, Any]]:
+def load_checkpoint(path: Path, expected_sha256: str, config_key: str) -> tuple[RingRiftNet, dict[str, Any]]:
     """Read a checkpoint; return the net in evaluation mode and its metadata, `architecture` and `format` too.
 
     Errors: `NotFound` no such file; `CorruptData` other bytes than expected, or not a checkpoint;
@@ -103,13 +104,13 @@ def _check_finite(net: RingRiftNet, where: str) -> None:
 def _parse(data: bytes, path: Path) -> dict[str, Any]:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise CorruptData(f"{path} is not a checkpoint") from error
     wanted = {"format": int, "architecture": dict, "metadata": dict, "weights": dict}
     if not isinstance(content, dict) or set(content) != set(wanted):
         raise CorruptData(f"{path} is not a checkpoint of RingRift")
     if content["format"] != FORMAT:
-        raise IncompatibleModel(f"checkpoint {path} has format {content['format']!r}, this version reads {FORMAT}")
+        raise IncompatibleModel(f"checkpoint {path} has format {content['format']!r}, not {FORMAT}")
     for name, kind in wanted.items():
         if not isinstance(content[name], kind):
             raise CorruptData(f"entry {name} of checkpoint {path} is malformed")
@@ -126,7 +127,7 @@ def _write(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, path)
+            Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

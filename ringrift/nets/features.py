@@ -116,7 +116,7 @@ def to_absolute(states, nodes, relative, absolute):
 
 @jit
 def to_relative(states, nodes, absolute, relative):
-    """Write values over absolute seats (n, 4) to `relative` (n, 4), column 0 = the mover: training targets."""
+    """Write values over absolute seats (n, 4) to `relative` (n, 4), column 0 = the mover; for targets."""
     for row in range(nodes.shape[0]):
         for k in range(at.SEATS):
             relative[row, k] = 0.0
@@ -202,11 +202,11 @@ def move_kind(states, i, move):
     kind = move_type(move)
     count = move_count(move)
     detail = np.int64(0)
-    if kind == PLACE_RING or kind == ELIMINATE:
+    if kind in (PLACE_RING, ELIMINATE):
         detail = count
     elif kind == RECOVERY_SLIDE:
         detail = recovery_mode(move) + 4 * (count - 1)
-    elif kind == PROCESS_LINE or kind == CHOOSE_LINE:
+    elif kind in (PROCESS_LINE, CHOOSE_LINE):
         detail = min(count - states[i]["line_length"], 3) + (4 if line_window(move) > 0 else 0)
     return at.DETAILS * kind + detail
 
@@ -216,18 +216,18 @@ def encode_roles(geo, turned, states, i, move, cells, row):
     """Write the grid cells of a move by role into `cells[row]`, -1 where a role is empty."""
     kind = move_type(move)
     cells[row] = -1
-    if kind == MOVE_STACK or kind == RECOVERY_SLIDE or kind == PLACE_RING or kind == CHOOSE_TERRITORY:
+    if kind in (MOVE_STACK, RECOVERY_SLIDE, PLACE_RING, CHOOSE_TERRITORY):
         set_role(turned, cells, row, 0, move_from(move))
         set_role(turned, cells, row, 2, move_to(move))
         if kind == RECOVERY_SLIDE:
             set_role(turned, cells, row, 3, move_extraction(move))
-    elif kind == OVERTAKING_CAPTURE or kind == CONTINUE_CAPTURE:
+    elif kind in (OVERTAKING_CAPTURE, CONTINUE_CAPTURE):
         set_role(turned, cells, row, 0, move_from(move))
         set_role(turned, cells, row, 1, move_target(move))
         set_role(turned, cells, row, 2, move_to(move))
-    elif kind == ELIMINATE or kind == FORCED_ELIMINATION:
+    elif kind in (ELIMINATE, FORCED_ELIMINATION):
         set_role(turned, cells, row, 2, move_to(move))
-    elif kind == PROCESS_LINE or kind == CHOOSE_LINE:
+    elif kind in (PROCESS_LINE, CHOOSE_LINE):
         set_role(turned, cells, row, 0, move_from(move))
         window = line_window(move)
         first = max(window - 1, 0)

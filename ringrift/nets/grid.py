@@ -35,7 +35,7 @@ _SYMMETRIES = {
 
 
 class Grid(NamedTuple):
-    """`cells[s, c]` is the grid cell (row * width + column) of board cell c in orientation s; 0 is identity."""
+    """`cells[s, c]` is the grid cell (row * width + column) of cell c in orientation s; 0 is as it is."""
 
     height: int
     width: int

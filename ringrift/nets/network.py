@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import embedding_bag, relu
 
 from ringrift.errors import IncompatibleModel
 from ringrift.nets.planes import MOVE_KINDS, MOVE_ROLES, PLANES, SCALARS, SEATS
@@ -51,7 +51,7 @@ class ArchConfig:
         """Read what `to_dict` wrote; `IncompatibleModel` for unknown, missing or non-integer entries."""
         names = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or set(data) != names:
-            raise IncompatibleModel("the architecture entry is not one of this version", hint="retrain the model")
+            raise IncompatibleModel("the architecture is not one of this version", hint="retrain the model")
         if any(type(value) is not int for value in data.values()):
             raise IncompatibleModel("the architecture entry holds something that is not an integer")
         return cls(**data)
@@ -76,8 +76,8 @@ class Inputs(NamedTuple):
 class RingRiftNet(nn.Module):
     """Maps `Inputs` to value logits (B, 4) over seats relative to the mover and move logits (M,).
 
-    Seats that don't exist have value logit -inf. Softmax of the value logits are the probabilities of winning;
-    softmax of one position's move logits is its policy. The same input gives the same output on one machine.
+    Seats that don't exist have value logit -inf. The softmax of the value logits is the chance of winning,
+    that of one position's move logits its policy. The same input gives the same output on one machine.
     """
 
     def __init__(self, arch: ArchConfig) -> None:
@@ -99,7 +99,7 @@ class RingRiftNet(nn.Module):
         x = x + self.stem_scalars(inputs.scalars)[:, :, None, None]
         for block in self.blocks:
             x = block(x, board)
-        x = F.relu(x) * mask
+        x = relu(x) * mask
         pooled = board.pool(x)
         value = self.value(pooled, inputs.scalars)
         return value, self.policy(x, pooled, inputs)
@@ -131,11 +131,11 @@ class Block(nn.Module):
         nn.init.zeros_(self.second.bias)
 
     def forward(self, x: Tensor, board: Board) -> Tensor:
-        y = F.relu(x) * board.mask
+        y = relu(x) * board.mask
         hidden = self.first(y)
         if self.pooling is not None:
             hidden = hidden + self.pooling(board.pool(y))[:, :, None, None]
-        return x + self.second(F.relu(hidden) * board.mask)
+        return x + self.second(relu(hidden) * board.mask)
 
 
 class ValueHead(nn.Module):
@@ -147,7 +147,7 @@ class ValueHead(nn.Module):
         self.out = nn.Linear(64, SEATS)
 
     def forward(self, pooled: Tensor, scalars: Tensor) -> Tensor:
-        logits = self.out(F.relu(self.hidden(torch.cat([pooled, scalars], 1))))
+        logits = self.out(relu(self.hidden(torch.cat([pooled, scalars], 1))))
         return logits.masked_fill(scalars[:, :SEATS] == 0, float("-inf"))
 
 
@@ -172,8 +172,8 @@ class PolicyHead(nn.Module):
         roles = torch.arange(MOVE_ROLES, device=x.device)
         index = (inputs.rows[:, None] * area + inputs.cells.clamp_min(0)) * MOVE_ROLES + roles
         present = (inputs.cells >= 0).to(table.dtype)
-        cells = F.embedding_bag(index, table, mode="sum", per_sample_weights=present)
-        hidden = F.relu(cells + self.kind(inputs.kinds) + self.board(pooled)[inputs.rows])
+        cells = embedding_bag(index, table, mode="sum", per_sample_weights=present)
+        hidden = relu(cells + self.kind(inputs.kinds) + self.board(pooled)[inputs.rows])
         return (hidden * self.out).sum(1) + self.kind_bias(inputs.kinds)[:, 0]
 
 

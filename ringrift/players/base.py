@@ -1,8 +1,8 @@
 """What a player is: a specification, a search over a batch of positions, a result.
 
-A player belongs to one thread (it owns working memory). Its choice for a position depends on the position, the
-seed and the specification, not on the other positions of the batch; with a net this holds bit for bit on one
-machine (`search.evaluators`). Torch's number of threads is the caller's business.
+A player belongs to one thread (it owns working memory). Its choice for a position depends on the position,
+the seed and the specification, not on the other positions of the batch; with a net this holds bit for bit on
+one machine (`search.evaluators`). Torch's number of threads is the caller's business.
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ class PlayerSpec:
         self._check_range("considered", 1 if self.kind == "gumbel" else 0, 64)
         self._check_range("randomness", 0, 1)
         self._check_range("noise", 0, 10)
-        if self.model is None and self.kind == "policy":
-            raise BadInput("a policy player needs a model")
         if self.model is not None and self.kind in ("random", "heuristic", "minimax"):
             raise BadInput(f"a {self.kind} player takes no model")
 
@@ -172,10 +170,12 @@ def build_player(spec: PlayerSpec, config: GameConfig, net: Any = None) -> Playe
     """Return the player of a specification.
 
     `net` is the loaded `RingRiftNet` of `spec.model` and must be given exactly when the specification names
-    a model; `BadInput` otherwise.
+    a model, which a policy player must; `BadInput` otherwise.
     """
+    if spec.kind == "policy" and net is None:
+        raise BadInput("a policy player needs a model")
     if (spec.model is None) != (net is None):
-        raise BadInput(f"a {spec.kind} player {'needs its' if net is None else 'was not told which'} net is meant")
+        raise BadInput("a specification names a model exactly when its net is given")
     if spec.kind == "random":
         from ringrift.players.random_player import RandomPlayer
 

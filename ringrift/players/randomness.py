@@ -1,8 +1,8 @@
 """Random numbers that are the same on every machine: a hash of (seed, position, draw).
 
-Nothing is stateful. A draw depends on the caller's seed and on the position only, so a player's choice does not
-depend on the games that happen to be searched beside it. All words are 32 bits wide in an int64, so that no
-product overflows and no type is promoted.
+Nothing is stateful. A draw depends on the caller's seed and on the position only, so a player's choice does
+not depend on the games that happen to be searched beside it. All words are 32 bits wide in an int64, so that
+no product overflows and no type is promoted.
 """
 
 from __future__ import annotations

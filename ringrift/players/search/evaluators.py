@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ringrift.nets.network import RingRiftNet
 
 CHUNK = 16
-"""Positions per network call, always: torch's kernels round differently for different batch sizes, so a fixed
-size makes a position's result independent of the batch that it stands in, bit for bit on one machine. Measured
-on one core: 16 costs 12 % more per position than 64 and lets one game's first round go in one call."""
+"""Positions per network call, always: torch's kernels round differently for different batch sizes, so a
+fixed size makes a position's result independent of the batch that it stands in, bit for bit on one machine.
+On one core 16 costs 12 % more per position than 64 and fits the first round of one game's search."""
 
 
 class Evaluator(Protocol):
@@ -52,9 +52,7 @@ class HeuristicEvaluator:
 
     def evaluate_roots(self, states: npt.NDArray[np.void], leaves: Leaves, count: int) -> None:
         judge_leaves(self.geo, states, leaves, count, self.terms)
-        look_ahead(
-            self.geo, states, leaves, count, self.terms, self.trial, self.trial_value, self.scratch
-        )
+        look_ahead(self.geo, states, leaves, count, self.terms, self.trial, self.trial_value, self.scratch)
 
 
 class NetEvaluator:

@@ -1,10 +1,10 @@
 """The trees of a batch of games as dense arrays that the caller allocates once.
 
-Nodes of game g are numbered from `g * nodes_per_game`; the first is its root. A node is a decision or the end
-of the game: plies without a choice are played when the node is made. A node keeps at most `width` edges, those
-with the highest prior. Values are vectors over absolute seats as seen by the players who sit there at that
-node: where the pie rule exchanged seats between a node and its parent, components 1 and 2 change places on
-the way up.
+Nodes of game g are numbered from `g * nodes_per_game`; the first is its root. A node is a decision or the
+end of the game: plies without a choice are played when the node is made. A node keeps at most `width` edges,
+those with the highest prior. Values are vectors over absolute seats as seen by the players who sit there at
+that node: where the pie rule exchanged seats between a node and its parent, components 1 and 2 change places
+on the way up.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The searching player: Gumbel search or MCTS over a batch of games, with a net or the heuristic.
 
-For each group of games: evaluate the roots; then, round by round, plan the simulations of all games, walk them
-down to leaves, evaluate the leaves together, pass the values up; at the end read off move, value and policy.
-Tree work is compiled, evaluation is one call per batch of leaves.
+For each group of games: evaluate the roots; then, round by round, plan the simulations of all games, walk
+them down to leaves, evaluate the leaves together, pass the values up; at the end read off move, value and
+policy. Tree work is compiled, evaluation is one call per batch of leaves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from ringrift.players.search.forest import (
     Floats,
     Forest,
     Ints,
-    Leaves,
     Roots,
     new_forest,
     new_leaves,
@@ -75,13 +74,16 @@ class TreePlayer(Player):
         budgets = np.full(len(states), self.budget) if simulations is None or not self.budget else simulations
         per_game = int(budgets.max(initial=1)) + 1
         group = max(1, NODES // per_game)
-        parts = [
-            self._search_group(states[i : i + group], signed(seeds)[i : i + group], budgets[i : i + group],
-                               per_game, deadline)
-            for i in range(0, len(states), group)
-        ]  # fmt: skip
+        parts = []
+        for first in range(0, len(states), group):
+            part = slice(first, first + group)
+            parts.append(
+                self._search_group(states[part], signed(seeds)[part], budgets[part], per_game, deadline)
+            )
         moves = np.concatenate([part.moves for part in parts]) if parts else np.zeros(0, np.int64)
-        values = np.concatenate([part.values for part in parts]) if parts else np.zeros((0, SEATS), np.float32)
+        values = (
+            np.concatenate([part.values for part in parts]) if parts else np.zeros((0, SEATS), np.float32)
+        )
         policy = [entry for part in parts for entry in part.policy]
         return SearchResult(moves, values, policy)
 
@@ -98,11 +100,11 @@ class TreePlayer(Player):
 
     def _planted(self, states: Positions, per_game: int) -> Forest:
         """Return a forest with the positions at its roots; memory is kept from search to search."""
-        games = len(states)
         kept = self._forest
-        if kept is None or len(kept.used) != games or len(kept.mover) != games * per_game:
-            self._forest = kept = new_forest(games, per_game, WIDTH)
-        kept.states[::per_game] = states
+        if kept is None or len(kept.used) < len(states) or len(kept.mover) < len(kept.used) * per_game:
+            self._forest = kept = new_forest(len(states), per_game, WIDTH)
+        spacing = len(kept.mover) // len(kept.used)
+        kept.states[: len(states) * spacing : spacing] = states
         return kept
 
     def _evaluate_roots(self, forest: Forest, games: int) -> Roots:
@@ -148,7 +150,16 @@ class TreePlayer(Player):
             done = 0
             while done < tasks:
                 step, slots = tree.collect(
-                    self.geo, forest, self.leaves, games, edges, done, tasks, self.method, self.scratch, self.work
+                    self.geo,
+                    forest,
+                    self.leaves,
+                    games,
+                    edges,
+                    done,
+                    tasks,
+                    self.method,
+                    self.scratch,
+                    self.work,
                 )
                 self.evaluator.evaluate(forest.states, self.leaves, slots)
                 tree.absorb(forest, self.leaves, slots, self.work)

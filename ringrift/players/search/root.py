@@ -69,7 +69,7 @@ def narrow(forest, roots, game, root, size, work):
 
 @jit
 def plan(forest, roots, game, size, method, games, edges, task, work):
-    """Append the simulations of one round of a game to `games`, `edges` from `task` on; return the next task."""
+    """Append the simulations of one round of a game to `games`, `edges` at `task`; return the next task."""
     root = game * (forest.mover.shape[0] // forest.used.shape[0])
     if method == PUCT:
         games[task] = game

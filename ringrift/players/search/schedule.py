@@ -1,9 +1,9 @@
 """How a Gumbel search spends its simulations on root moves: sequential halving.
 
-Source: Danihelka, Guez, Schrittwieser, Silver 2022, "Policy improvement by planning with Gumbel", section 3.3,
-after Karnin, Koren, Somekh 2013: with n simulations and m moves there are ceil(log2 m) phases; in each phase
-every move still considered gets floor(n / (ceil(log2 m) * considered)) simulations, at least one, and then the
-worse half is dropped (two always remain) until the budget is spent.
+Source: Danihelka, Guez, Schrittwieser, Silver 2022, "Policy improvement by planning with Gumbel", section
+3.3, after Karnin, Koren, Somekh 2013: with n simulations and m moves there are ceil(log2 m) phases; in each
+phase every move still considered gets floor(n / (ceil(log2 m) * considered)) simulations, at least one, and
+then the worse half is dropped (two always remain) until the budget is spent.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ C_SCALE = 1.0
 
 C_PUCT = 0.8
 FIRST_PLAY = 0.1
-"""An unvisited edge counts as the node's value minus this times the root of the prior mass already visited."""
+"""An unvisited edge counts as the node's value minus this times the root of the visited prior mass."""
 
 
 @jit
 def seat_at_child(forest, node, child, seat):
-    """Return the component (0..3) of `child`'s values that belongs to the player of `seat` (1..4) at `node`."""
+    """Return the component (0..3) of `child`'s values that the player of `seat` (1..4) at `node` owns."""
     if seat <= 2 and forest.states[child]["swapped"] != forest.states[node]["swapped"]:
         return 2 - seat
     return seat - 1
@@ -44,7 +44,7 @@ def edge_visits(forest, node, edge):
 
 @jit
 def mixed_value(forest, node, seat):
-    """Return what an unvisited edge is worth to `seat`: own evaluation and visited edges, weighed together."""
+    """Return what an unvisited edge is worth to `seat`: own evaluation and visited edges, weighed."""
     visits = 0
     mass = 0.0
     weighted = 0.0

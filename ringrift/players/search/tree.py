@@ -89,7 +89,6 @@ def collect_roots(geo, forest, leaves, first, last, scratch):
 
     A root is searched as it is, also when it offers a single move.
     """
-    per_game = forest.mover.shape[0] // forest.used.shape[0]
     slot = 0
     while first + slot < last and has_room(geo, leaves, slot):
         forest.used[first + slot] = 0

@@ -1,0 +1,214 @@
+"""The minimax player: alpha-beta on decisions, deeper until its budget is spent, judged by the heuristic.
+
+The mover maximises its own probability of winning and every other seat is taken to minimise it ("paranoid",
+Sturtevant and Korf 2000), which is exact minimax for two players and keeps alpha-beta pruning for more.
+Depth counts decisions; forced plies are free.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ringrift.game._jit import jit
+from ringrift.game.apply import apply
+from ringrift.game.config import GameConfig
+from ringrift.game.geometry import Geometry
+from ringrift.game.playout import copy_position, next_decision
+from ringrift.game.state import new_positions
+from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, signed
+from ringrift.players.heuristic import evaluate, new_terms
+from ringrift.players.randomness import position_word, uniform
+
+DEEPEST = 12
+"""Decisions looked ahead at most."""
+
+
+class Stack(NamedTuple):
+    """One entry per depth of the line that is being looked at."""
+
+    states: npt.NDArray[np.void]
+    moves: npt.NDArray[np.int64]
+    """(depth, max_moves)"""
+    count: npt.NDArray[np.int64]
+    cursor: npt.NDArray[np.int64]
+    """Next move to look at."""
+    low: npt.NDArray[np.float64]
+    """The searching seat already has this much elsewhere."""
+    high: npt.NDArray[np.float64]
+    """The others already can hold it down to this."""
+    values: npt.NDArray[np.float64]
+    """(1, 4) working memory."""
+    terms: npt.NDArray[np.float64]
+
+
+def new_stack(geo: Geometry) -> Stack:
+    return Stack(
+        states=new_positions(DEEPEST + 1),
+        moves=np.zeros((DEEPEST + 1, geo.max_moves), np.int64),
+        count=np.zeros(DEEPEST + 1, np.int64),
+        cursor=np.zeros(DEEPEST + 1, np.int64),
+        low=np.zeros(DEEPEST + 1),
+        high=np.zeros(DEEPEST + 1),
+        values=np.zeros((1, 4)),
+        terms=new_terms(),
+    )
+
+
+class MinimaxPlayer(Player):
+    """Kind `minimax`: looks at `spec.simulations` positions, and always at every move once."""
+
+    def __init__(self, spec: PlayerSpec, config: GameConfig) -> None:
+        super().__init__(spec, config)
+        self.stack = new_stack(self.geo)
+
+    def _search(
+        self,
+        states: Positions,
+        seeds: npt.NDArray[np.uint64],
+        deadline: float | None,
+        simulations: Moves | None,
+    ) -> SearchResult:
+        chosen = np.zeros(len(states), np.int64)
+        values = np.zeros((len(states), 4))
+        policy = []
+        for i, seed in enumerate(signed(seeds)):
+            budget = self.spec.simulations if simulations is None else int(simulations[i])
+            legal = self.legal(states, i)
+            scores = self._deepen(states, i, legal, budget, deadline)
+            word = position_word(self.geo, states, i, seed)
+            best = max(range(len(legal)), key=lambda j: (scores[j], uniform(word, j)))
+            chosen[i] = legal[best]
+            evaluate(self.geo, states, i, self.stack.terms, values, i)
+            policy.append((legal, np.eye(1, len(legal), best, dtype=np.float32)[0]))
+        return SearchResult(chosen, values.astype(np.float32), policy)
+
+    def _deepen(
+        self, states: Positions, i: int, legal: Moves, budget: int, deadline: float | None
+    ) -> npt.NDArray[np.float64]:
+        """Return a score per legal move from the deepest look that got at least past its first move."""
+        scores = self._look(states, i, legal, range(len(legal)), 0, budget, None)[0]
+        spent = len(legal)
+        for depth in range(1, DEEPEST):
+            order = sorted(range(len(legal)), key=lambda j: -scores[j])
+            if spent >= budget or len(legal) < 2:
+                break
+            deeper, nodes = self._look(states, i, legal, order, depth, budget - spent, deadline)
+            spent += nodes
+            if np.isfinite(deeper).any():
+                scores = deeper
+        return scores
+
+    def _look(
+        self,
+        states: Positions,
+        i: int,
+        legal: Moves,
+        order: Iterable[int],
+        depth: int,
+        budget: int,
+        deadline: float | None,
+    ) -> tuple[npt.NDArray[np.float64], int]:
+        """Score the moves in that order; return the scores and how many positions were seen.
+
+        Beyond depth 0 a move that is no better than the best before it scores one less than that, and moves
+        not reached within budget and deadline score -inf.
+        """
+        scores = np.full(len(legal), -np.inf)
+        player, swapped = states[i]["player"], states[i]["swapped"]
+        spent = 0
+        for j in order:
+            if depth > 0 and (spent >= budget or (deadline is not None and time.monotonic() >= deadline)):
+                break
+            low = scores.max() if depth > 0 else -np.inf
+            start_line(self.geo, states, i, legal[j], self.stack, self.scratch)
+            value, seen = alpha_beta(self.geo, self.stack, self.scratch, depth, low, player, swapped)
+            scores[j] = value if value > low else low - 1
+            spent += seen
+        return scores, spent
+
+
+@jit
+def start_line(geo, states, i, move, stack, scratch):
+    """Make the position after `move` the first of the stack."""
+    copy_position(stack.states, 0, states, i)
+    play_on(geo, stack, 0, move, scratch)
+
+
+@jit
+def play_on(geo, stack, level, move, scratch):
+    """Play a move and the forced plies behind it on the position of `level`; note the decision reached."""
+    apply(geo, stack.states, level, scratch, move)
+    stack.count[level] = next_decision(geo, stack.states, level, scratch, stack.moves[level])
+    stack.cursor[level] = 0
+
+
+@jit
+def seat_now(stack, level, seat, swapped):
+    """Return where the player sits who sat at `seat` before any exchange of seats 1 and 2."""
+    if seat <= 2 and stack.states[level]["swapped"] != swapped:
+        return 3 - seat
+    return seat
+
+
+@jit
+def judge(geo, stack, level, seat, swapped):
+    """Return the heuristic's result of the searching player at `level`."""
+    evaluate(geo, stack.states, level, stack.terms, stack.values, 0)
+    return stack.values[0, seat_now(stack, level, seat, swapped) - 1]
+
+
+@jit
+def alpha_beta(geo, stack, scratch, depth, low, seat, swapped):
+    """Return `(value, positions seen)` of the position at level 0, looking `depth` decisions ahead.
+
+    The value is the searching player's result; it is exact if above `low`, else an upper bound.
+    """
+    level = 0
+    seen = 1
+    stack.low[0] = low
+    stack.high[0] = 2.0
+    while True:
+        if stack.count[level] == 0 or level == depth:
+            value = judge(geo, stack, level, seat, swapped)
+        elif stack.cursor[level] < stack.count[level] and stack.low[level] < stack.high[level]:
+            move = stack.moves[level, stack.cursor[level]]
+            stack.cursor[level] += 1
+            copy_position(stack.states, level + 1, stack.states, level)
+            stack.low[level + 1] = stack.low[level]
+            stack.high[level + 1] = stack.high[level]
+            level += 1
+            seen += 1
+            play_on(geo, stack, level, move, scratch)
+            continue
+        else:
+            value = bound_of(stack, level, seat, swapped)
+        if level == 0:
+            return value, seen
+        level -= 1
+        take_in(stack, level, value, seat, swapped)
+
+
+@jit
+def is_own(stack, level, seat, swapped):
+    """True when the searching player decides at `level`."""
+    return stack.states[level]["player"] == seat_now(stack, level, seat, swapped)
+
+
+@jit
+def bound_of(stack, level, seat, swapped):
+    """Return the value of a level whose moves have been looked at (fail-hard)."""
+    return stack.low[level] if is_own(stack, level, seat, swapped) else stack.high[level]
+
+
+@jit
+def take_in(stack, level, value, seat, swapped):
+    """Narrow the window of a level by the value of one of its moves."""
+    if is_own(stack, level, seat, swapped):
+        stack.low[level] = max(stack.low[level], value)
+    else:
+        stack.high[level] = min(stack.high[level], value)
