@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ def _search(
     game: Game, wanted: Level, model: Model | None, players: Players, seed: int, arrived: float
 ) -> tuple[int, float]:
     """Return the move and its expected result for the mover, -1 lost to 1 won."""
-    spec = replace(wanted.spec, model=model.sha256) if model else wanted.spec
+    spec = wanted.with_model(model.sha256) if model else wanted.spec
     player = players.of(spec, game.config, model)
     now = time.monotonic()
     deadline = max(now + _LEAST_SECONDS, min(now + wanted.think_ms / 1000, arrived + ANSWER_SECONDS))

@@ -1,9 +1,9 @@
 """Which of the legal moves a reply may hold.
 
 The game server checks a reply against a list of its own, on which `skip_capture` and `skip_recovery` never
-stand (API contract, sections 6.2 to 6.4). A legal move that it would discard is worth nothing, so these two are
-played only when there is no other legal move: in phase `capture` a capture by the stack that just moved is
-always preferred.
+stand (API contract, sections 6.2 to 6.4). A legal move that it would discard is worth nothing, so these two
+are played only when there is no other legal move: in phase `capture` a capture by the stack that just moved
+is always preferred.
 """
 
 from __future__ import annotations

@@ -28,6 +28,11 @@ class SearchPool:
         self._guard = threading.Lock()
         self._present = 0
 
+    @property
+    def present(self) -> int:
+        """Return how many tasks run or wait."""
+        return self._present
+
     async def run(self, task: Callable[[], _Answer]) -> _Answer:
         """Run a task in a worker thread; raise `Overloaded` at once when there is no room.
 

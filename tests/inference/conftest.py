@@ -1,0 +1,194 @@
+"""Tiny real models, folders as a deployment leaves them, and the service as a real process."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+
+from ringrift.game.config import ALL_CONFIGS
+from ringrift.nets.checkpoint import save_checkpoint
+from ringrift.nets.network import ArchConfig, RingRiftNet
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SAMPLES = REPOSITORY / "tests" / "data" / "api"
+PATIENCE = 240.0
+
+
+class Shelf:
+    """Checkpoints with random weights, one per (config, seed), made when first wanted."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def checkpoint(self, key, seed=0):
+        """Return the path of a checkpoint; its name is its SHA-256."""
+        index = self.folder / f"{key}-{seed}"
+        if not index.exists():
+            torch.manual_seed(seed)
+            net = RingRiftNet(ArchConfig(blocks=1, channels=8))
+            metadata = {"config": key, "parent": None, "dataset": None, "recipe": {"seed": seed}}
+            sha256 = save_checkpoint(self.folder / "new.pth", net, metadata)
+            (self.folder / "new.pth").rename(self.folder / sha256)
+            index.write_text(sha256)
+        return self.folder / index.read_text()
+
+
+class Deployment:
+    """A folder of models whose `current` leads to the newest generation."""
+
+    def __init__(self, folder, shelf):
+        self.folder = folder
+        self.shelf = shelf
+        self.generation = 0
+        folder.mkdir()
+
+    def deploy(self, models, **changes):
+        """Put a generation beside the present one and swap; `models` maps config keys to checkpoint seeds.
+
+        `changes` may replace what the manifest says: {"hex8_2p": {"sha256": ...}}.
+        """
+        self.generation += 1
+        place = self.folder / "models" / str(self.generation)
+        place.mkdir(parents=True)
+        entries = {}
+        for key, seed in models.items():
+            source = self.shelf.checkpoint(key, seed)
+            name = f"canonical_{key}.pth"
+            (place / name).write_bytes(source.read_bytes())
+            entry = {"file": name, "sha256": source.name, "model": source.name, "generation": seed}
+            entries[key] = {**entry, **changes.get(key, {})}
+        manifest = {"format": 1, "generation": self.generation, "deployment": "d", "models": entries}
+        self.write(place / "manifest.json", manifest)
+        self.swap(place)
+        return place
+
+    def write(self, path, manifest):
+        path.with_suffix(".new").write_text(json.dumps(manifest))
+        path.with_suffix(".new").replace(path)
+
+    def swap(self, place):
+        fresh = self.folder / "current.new"
+        fresh.symlink_to(place)
+        fresh.replace(self.folder / "current")
+
+    def sha256(self, key, seed):
+        return self.shelf.checkpoint(key, seed).name
+
+
+class Service:
+    """The service as its own process."""
+
+    def __init__(self, folder, *options, environment=None, descriptors=(), log):
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inference", "--models", str(folder), *options],
+            cwd=REPOSITORY,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            stdout=subprocess.DEVNULL,
+            stderr=log.open("ab"),
+            pass_fds=descriptors,
+        )
+        self.url = ""
+
+    def wait_until_listening(self, url):
+        self.url = url
+        self.wait_for(lambda: self.health() is not None, "an answer")
+        return self
+
+    def wait_for(self, condition, what):
+        until = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, f"the service ended: {self.log.read_text()}"
+            assert time.monotonic() < until, f"waited in vain for {what}: {self.log.read_text()}"
+            time.sleep(0.05)
+
+    def wait_until_healthy(self):
+        self.wait_for(lambda: self.health()["status"] == "healthy", "health")
+        return self
+
+    def health(self):
+        try:
+            return httpx.get(f"{self.url}/health", timeout=30).json()
+        except httpx.TransportError:
+            return None
+
+    def move(self, body):
+        return httpx.post(f"{self.url}/move", json=body, timeout=60)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory):
+    return Shelf(tmp_path_factory.mktemp("shelf"))
+
+
+@pytest.fixture
+def deployment(tmp_path, shelf):
+    return Deployment(tmp_path / "target", shelf)
+
+
+@pytest.fixture
+def start_service(tmp_path):
+    """Start services that end with the test."""
+    running = []
+
+    def start(folder, *options, url=None, **more):
+        """Start on a free port, or with `--fd` among the options on the socket of `url`."""
+        port = free_port()
+        place = () if url else ("--port", str(port))
+        service = Service(folder, *place, *options, log=tmp_path / f"{len(running)}.log", **more)
+        running.append(service)
+        return service.wait_until_listening(url or f"http://127.0.0.1:{port}")
+
+    yield start
+    for service in running:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory, shelf):
+    """One service for many tests, with a model of every config."""
+    folder = tmp_path_factory.mktemp("all")
+    deployment = Deployment(folder / "target", shelf)
+    deployment.deploy({config.key: 0 for config in ALL_CONFIGS})
+    port = free_port()
+    made = Service(folder / "target", "--port", str(port), log=folder / "service.log")
+    made.deployment = deployment
+    yield made.wait_until_listening(f"http://127.0.0.1:{port}").wait_until_healthy()
+    made.stop()
+
+
+def _lines(name):
+    with gzip.open(SAMPLES / name, "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+@pytest.fixture(scope="session")
+def positions():
+    return {sample["name"]: sample for sample in _lines("positions.jsonl.gz")}
+
+
+@pytest.fixture(scope="session")
+def malformed():
+    return {sample["id"]: sample for sample in _lines("malformed.jsonl.gz")}
