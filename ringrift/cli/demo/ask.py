@@ -27,7 +27,7 @@ class Answer:
 
 
 def position() -> dict[str, Any]:
-    """Return the GameState that is asked about: move 54 of a game between the older engines, square8, two players."""
+    """Return the GameState that is asked about: square8, two players, after 53 moves of a recorded game."""
     loaded: dict[str, Any] = json.loads((files(__package__) / "position.json").read_text())
     return loaded
 
@@ -53,5 +53,5 @@ def ask(url: str, champion: str) -> Answer:
     if move not in legal:
         raise RingRiftError(f"the service answered an illegal move: {told['move']}")
     if told.get("model") != champion:
-        raise RingRiftError(f"the reply came from model {told.get('model')}, not from the champion {champion}")
+        raise RingRiftError(f"model {told.get('model')} answered, not the champion {champion}")
     return Answer(key_of(game, move), len(legal), champion, told["thinking_time_ms"], told["evaluation"])

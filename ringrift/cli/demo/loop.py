@@ -47,7 +47,8 @@ def stages(picture: Picture, wanted: int) -> list[Stage]:
 
 def _selfplay(picture: Picture, wanted: int) -> Stage:
     config = picture.config
-    return Stage("self-play", min(config.positions, wanted), wanted, "positions", f"{config.games} games counted")
+    played = min(config.positions, wanted)
+    return Stage("self-play", played, wanted, "positions", f"{config.games} games counted")
 
 
 def _training(picture: Picture) -> Stage:

@@ -17,11 +17,10 @@ from ringrift.cli.demo import sshd
 from ringrift.cli.demo.ask import Answer, ask, position
 from ringrift.cli.demo.loop import await_acceptance
 from ringrift.cli.demo.place import HOSTS, TARGET, TARGET_HOST, Place, open_place
-from ringrift.cli.demo.shell import begin, console, ctl, finish
+from ringrift.cli.demo.shell import console, ctl
 from ringrift.cli.demo.stop import stop_everything
 from ringrift.client import routes
 from ringrift.client.access import find_access
-from ringrift.client.home import is_alive, read_record
 from ringrift.client.http import Client
 from ringrift.control.settings import load_settings
 from ringrift.errors import RingRiftError
@@ -103,17 +102,12 @@ def _hosts(place: Place) -> None:
     with Client(find_access()) as client:
         known = {host.name: host for host in client.send(routes.hosts())}
     for name in HOSTS:
-        server = sshd.start(
-            place.host_folder(name) / "sshd", place.address(name), place.ports[name], public
-        )
-        console.print(f"  {name}: {server.kind} on {server.address}:{server.port}, {server.fingerprint}")
+        server = sshd.start(place.host_folder(name) / "sshd", place.address(name), place.ports[name], public)
+        console.print(f"  {name}: {server.kind} sshd on {server.address}:{server.port}")
         if name not in known:
             ctl(place, "hosts", "add", name, "--ssh", place.login(name), "--fingerprint", server.fingerprint,
                 "--root", str(place.install_root(name)), "--python", sys.executable)  # fmt: skip
-    running = {name: begin(place, "hosts", "provision", name) for name in HOSTS}
-    for name, process in running.items():
-        finish(("hosts", "provision", name), process)
-        console.print(f"  {name} is ready")
+    ctl(place, "hosts", "provision", *HOSTS, live=True)
 
 
 def _learn(place: Place, config: str) -> None:
@@ -150,21 +144,21 @@ def _deploy(place: Place) -> None:
     if TARGET not in targets:
         port = str(place.ports[TARGET])
         ctl(place, "targets", "add", TARGET, "--host", TARGET_HOST, "--port", port)
-    ctl(place, "deploy-inference", TARGET, "--yes")
+    ctl(place, "deploy-inference", TARGET, "--yes", live=True)
 
 
 def _summary(place: Place, answer: Answer, seconds: float, keep: bool) -> None:
     with Client(find_access()) as client:
         status: StatusView = client.send(routes.status())
-    receipts = status.receipts
+    games, program = status.receipts, Path(sys.executable).parent / "ringrift-ctl"
+    lines = {
+        "games": f"{games.games_receipted} receipted, {games.games_stored} stored, {games.games_ingested}"
+        f" replayed through the rules, {games.games_refused} refused",
+        "move": f"{answer.key}, one of {answer.legal} legal, in {answer.milliseconds} ms,"
+        f" value {answer.evaluation:+.2f}, by model {answer.model[:12]}",
+        "service": f"http://127.0.0.1:{place.ports[TARGET]}/health" if keep else "stopped; KEEP=1 keeps it",
+        "terminal": f"RINGRIFT_HOME={place.home} {program} tui --operate",
+    }
     console.print(f"\n[bold green]done[/] in {seconds:.0f} s")
-    console.print(f"  games     {receipts.games_receipted} receipted, {receipts.games_stored} stored,"
-                  f" {receipts.games_ingested} replayed through the rules, {receipts.games_refused} refused")  # fmt: skip
-    console.print(f"  move      {answer.key}, one of {answer.legal} legal, in {answer.milliseconds} ms,"
-                  f" value {answer.evaluation:+.2f}, by model {answer.model[:12]}")  # fmt: skip
-    record = read_record()
-    if keep and record is not None and is_alive(record):
-        console.print(f"  service   http://127.0.0.1:{place.ports[TARGET]}/health")
-    else:
-        console.print("  run `make demo KEEP=1` to leave it running")
-    console.print(f"  terminal  RINGRIFT_HOME={place.home} {Path(sys.executable).parent / 'ringrift-ctl'} tui --operate")
+    for name, text in lines.items():
+        console.print(f"  {name:<9} {text}", soft_wrap=True, markup=False)

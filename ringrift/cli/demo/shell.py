@@ -6,7 +6,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -25,27 +24,21 @@ def environment(place: Place) -> dict[str, str]:
     return kept | {"RINGRIFT_HOME": str(place.home)}
 
 
-def begin(place: Place, *words: str) -> subprocess.Popen[str]:
-    """Start `ringrift-ctl WORDS` and show it."""
-    console.print(f"[dim]$[/] ringrift-ctl {shlex.join(words)}", markup=True)
-    return subprocess.Popen(
+def ctl(place: Place, *words: str, live: bool = False) -> str:
+    """Run and show `ringrift-ctl WORDS`; return its stdout, or raise with its own one line.
+
+    `live` lets its progress through to the screen.
+    """
+    console.print(f"$ ringrift-ctl {shlex.join(words)}", style="dim", markup=False, soft_wrap=True)
+    done = subprocess.run(
         [sys.executable, "-m", "ringrift.cli.main", *words],
         env=environment(place),
-        text=True,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=None if live else subprocess.PIPE,
+        text=True,
+        check=False,
     )
-
-
-def finish(words: Sequence[str], process: subprocess.Popen[str]) -> str:
-    """Wait for a command; return its stdout, or raise with its own one line."""
-    out, err = process.communicate()
-    if process.returncode:
-        last = (err.strip().splitlines() or ["no message"])[-1]
-        raise RingRiftError(f"ringrift-ctl {shlex.join(words)} ended with {process.returncode}: {last}")
-    return out
-
-
-def ctl(place: Place, *words: str) -> str:
-    """Run `ringrift-ctl WORDS` to its end and return its stdout."""
-    return finish(words, begin(place, *words))
+    if done.returncode:
+        last = ((done.stderr or "").strip().splitlines() or ["see above"])[-1]
+        raise RingRiftError(f"ringrift-ctl {shlex.join(words)} ended with {done.returncode}: {last}")
+    return done.stdout

@@ -1,6 +1,6 @@
 """The stand-in for sshd where OpenSSH is not installed: exec, SFTP and forwarding, as a process of its own.
 
-    python -m ringrift.cli.demo.sshd_double FOLDER ADDRESS PORT [--no-sockets] [--no-ports]
+python -m ringrift.cli.demo.sshd_double FOLDER ADDRESS PORT [--no-sockets] [--no-ports]
 """
 
 from __future__ import annotations
