@@ -65,8 +65,8 @@ class RunningLoss:
     """Running means of the loss and of the loss of knowing nothing on the same batches."""
 
     def __init__(self) -> None:
-        self.loss = math.nan
-        self._ignorance = math.nan
+        self.loss = 0.0
+        self._ignorance = 0.0
         self._steps = 0
 
     def add(self, loss: float, ignorance: float) -> None:
@@ -74,9 +74,9 @@ class RunningLoss:
         self._steps += 1
         if not math.isfinite(loss):
             raise Refused(f"training diverged: the loss of step {self._steps} is not finite")
-        past = SMOOTHING if self._steps > 1 else 0.0
-        self.loss = loss if past == 0 else past * self.loss + (1 - past) * loss
-        self._ignorance = ignorance if past == 0 else past * self._ignorance + (1 - past) * ignorance
+        past = min(SMOOTHING, 1 - 1 / self._steps)
+        self.loss = past * self.loss + (1 - past) * loss
+        self._ignorance = past * self._ignorance + (1 - past) * ignorance
         if self._steps > COLLAPSE_AFTER and self.loss > COLLAPSE_RATIO * self._ignorance:
             raise Refused(
                 f"training collapsed by step {self._steps}: running loss {self.loss:.3f}, "
