@@ -11,17 +11,16 @@ import json
 import time
 
 from hosts import health, layout, wheel
-from hosts.facts import Question
-from hosts.provision import FleetSettings, prepare, question_for, wish_for, with_log
+from hosts.facts import Facts, Question
+from hosts.provision import FleetSettings, does_not_stay_up, prepare, question_for, wish_for
 from hosts.remote import Remote
-from hosts.runner import StepRunner, execute
+from hosts.runner import StepRunner, execute, summary
 from hosts.steps import target as steps
 from hosts.steps.wish import Wish, interpreter, program_environment
 from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepReport
 from ringrift.errors import (
     BadInput,
     CorruptData,
-    EnvironmentProblem,
     RingRiftError,
     Unreachable,
     error_classes,
@@ -55,21 +54,22 @@ async def deploy(
     await prepare(runner, wish)
     await runner.step("models", functools.partial(steps.plan_models, order=order))
     await runner.stage("verify", lambda: _verify(runner, wish, order))
+    before = runner.facts
     try:
         return await _swap(runner, wish, order)
     except Unreachable:
-        raise
+        raise  # nothing can be put back now; the next call resumes
     except RingRiftError as error:
-        raise await _restored(runner, order, error) from error
+        raise await _restored(runner, before, order, error) from error
 
 
 async def _swap(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
     await runner.step("swap", functools.partial(steps.plan_swap, order=order))
-    name = steps.service_name(order.target)
-    try:
-        await runner.step("service", functools.partial(steps.plan_service, wish=wish, order=order))
-    except EnvironmentProblem as problem:
-        raise await with_log(runner.remote, runner.facts, name, problem) from None
+    await runner.step(
+        "service",
+        functools.partial(steps.plan_service, wish=wish, order=order),
+        lambda: does_not_stay_up(runner, steps.service_name(order.target)),
+    )
     serving = await _proven(runner, wish, order)
     await runner.step("retention", functools.partial(steps.plan_retention, order=order))
     return serving
@@ -147,8 +147,7 @@ async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Se
         if serving is not None and settled(serving):
             return serving
         if steps.plan_service(await runner.gather(), wish, order):
-            problem = EnvironmentProblem(f"{order.target} on {remote.name} does not stay up")
-            raise await with_log(remote, runner.facts, steps.service_name(order.target), problem)
+            raise await does_not_stay_up(runner, steps.service_name(order.target))
         if time.monotonic() > until or (serving == before and _refuses(serving)):
             raise _not_served(remote, order, serving) from silence
         before = serving
@@ -167,15 +166,17 @@ def _not_served(remote: Remote, order: DeployOrder, serving: Serving | None) -> 
     return CorruptData(f"{order.target} on {remote.name} does not serve the deployment: {what}")
 
 
-async def _restored(runner: StepRunner, order: DeployOrder, error: RingRiftError) -> RingRiftError:
-    """Swap back, and return the error with what stands now."""
+async def _restored(
+    runner: StepRunner, before: Facts, order: DeployOrder, error: RingRiftError
+) -> RingRiftError:
+    """Swap back and put the service back, and return the error with what stands now."""
 
     async def undo() -> tuple[str, str]:
         facts = await runner.gather()
-        commands = steps.plan_restore(facts, order)
+        commands = steps.plan_restore(facts, before, order, runner.remote.name)
         for command in commands:
             await execute(runner.remote, command)
-        return ("done", "what served before is current again") if commands else ("unchanged", "")
+        return ("done", summary(commands)) if commands else ("unchanged", "")
 
     try:
         await runner.stage("restore", undo)

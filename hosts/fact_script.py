@@ -23,7 +23,6 @@ SCRIPT = r"""set -u
 export LC_ALL=C
 nonce=$1 root=$2 python=$3 question=$4 probe=$5
 say() { printf '%s=' "$1"; printf '%s' "$2" | tr '\000-\037' ' '; printf '\n'; }
-fits() { "$1" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' </dev/null >/dev/null 2>&1; }
 case $root in
   '~') root=$HOME ;;
   '~/'*) root=$HOME/${root#'~/'} ;;
@@ -51,20 +50,20 @@ if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
   fi
 fi
 say systemd "$systemd"
-prober=
+look() { seen=$("$1" -I -c "$probe" "$question" "$root" "$systemd" </dev/null 2>/dev/null); }
 named=no
 own=no
 base=
 venv=no
+seen=
 if [ -n "$python" ]; then
-  if fits "$python"; then prober=$python; named=yes; fi
-elif fits "$root/env/bin/python"; then
-  prober=$root/env/bin/python
+  look "$python" && named=yes
+elif look "$root/env/bin/python"; then
   own=yes
 else
   for candidate in python3.13 python3.12 python3.11 python3 python; do
     found=$(command -v "$candidate" 2>/dev/null) || continue
-    if fits "$found"; then base=$found; prober=$found; break; fi
+    if look "$found"; then base=$found; break; fi
   done
   if [ -n "$base" ] && "$base" -I -c 'import venv, ensurepip' </dev/null >/dev/null 2>&1; then venv=yes; fi
 fi
@@ -72,9 +71,6 @@ say base_python "$base"
 say base_venv "$venv"
 say own_python "$own"
 say named_python "$named"
-if [ -n "$prober" ]; then
-  printf 'probe='
-  "$prober" -I -c "$probe" "$question" "$root" "$systemd" </dev/null || printf '\n'
-fi
+say probe "$seen"
 printf 'ringrift-facts-end %s\n' "$nonce"
 """

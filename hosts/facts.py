@@ -47,9 +47,9 @@ class AgentFacts(_Fact):
 
 
 class UnitFacts(_Fact):
-    """A systemd unit: the SHA-256 of its file, and `systemctl is-active`."""
+    """A systemd unit: its file, and what `systemctl is-active` says."""
 
-    sha256: str
+    text: str
     state: str
 
 

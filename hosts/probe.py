@@ -2,15 +2,20 @@
 
 Standard library only, no backslash in its text (it travels through a login shell), and it changes nothing.
 Arguments: a JSON object with what to look at (`hosts.facts.Question`), the absolute root folder, and which
-systemd can be used: system, user or none.
+systemd can be used: system, user or none. It ends with 1 where Python is older than 3.11.
 """
 
+from __future__ import annotations
+
 import base64
+import contextlib
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
+import runpy
 import subprocess
 import sys
 from importlib import metadata
@@ -121,32 +126,39 @@ def unit() -> dict[str, str] | None:
         path, scope = Path.home() / ".config/systemd/user" / name, ["--user"]
     else:
         path, scope = Path("/etc/systemd/system") / name, list[str]()
-    content = digest(path)
+    content = read(path)
     if content is None:
         return None
-    return {"sha256": content, "state": output(["systemctl", *scope, "is-active", name]) or "unknown"}
+    state = output(["systemctl", *scope, "is-active", name]) or "unknown"
+    return {"text": content.decode(errors="replace"), "state": state}
 
 
 def supervised() -> Any:
+    """Return what the release's supervisor says of the service; it is run inside this process."""
     if not wish["service"] or not (root / release / "agents").is_dir():
         return None
     place = ["--dir", str(root / "run" / "services"), "--name", wish["service"]]
+    sys.path.insert(0, str(root / release))
+    sys.argv = ["supervisor", "status", *place]
+    sys.dont_write_bytecode = True
+    said = io.StringIO()
+    # Its end is a SystemExit; what counts is what it printed.
+    with contextlib.redirect_stdout(said), contextlib.suppress(Exception, SystemExit):
+        runpy.run_module("agents.supervisor", run_name="__main__")
     try:
-        return json.loads(output([sys.executable, "-m", "agents.supervisor", "status", *place]))
+        return json.loads(said.getvalue())
     except ValueError:
         return None
 
 
 def output(argv: list[str]) -> str:
     """Return what a program prints, whatever its exit status; nothing when it cannot run."""
-    environment = dict(os.environ, PYTHONPATH=str(root / release))
     try:
         done = subprocess.run(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
             timeout=20,
             check=False,
         )
@@ -195,6 +207,8 @@ def answer() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036 - a host's Python may be any
+        sys.exit(1)
     wish = json.loads(sys.argv[1])
     root = Path(sys.argv[2])
     systemd = sys.argv[3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +77,11 @@ async def provision(
     await runner.look()
     await prepare(runner, wish)
     await runner.step("agent configuration", functools.partial(agent_config.plan, wish=wish))
-    try:
-        await runner.step("agent service", functools.partial(agent_service.plan, wish=wish))
-    except EnvironmentProblem as problem:
-        raise await with_log(remote, runner.facts, agent_service.NAME, problem) from None
+    await runner.step(
+        "agent service",
+        functools.partial(agent_service.plan, wish=wish),
+        lambda: does_not_stay_up(runner, agent_service.NAME),
+    )
     return ProvisionOutcome(facts=_recorded(runner.facts), release=built.name)
 
 
@@ -91,15 +93,16 @@ async def prepare(runner: StepRunner, wish: Wish) -> None:
     await runner.step("warm-up", functools.partial(warmup.plan, wish=wish))
 
 
-async def with_log(
-    remote: Remote, facts: Facts, name: str, problem: EnvironmentProblem
-) -> EnvironmentProblem:
-    """Add the last line of a supervised program's log to why it does not run."""
-    done = await remote.run(["tail", "-n", "1", f"{services(facts.root)}/{name}.log"])
-    last = done.stdout.strip()[-300:]
-    if not last:
-        return problem
-    return EnvironmentProblem(f"{problem.message}; its log ends with: {last}", hint=problem.hint)
+async def does_not_stay_up(runner: StepRunner, service: str) -> EnvironmentProblem:
+    """Return the error for a service that was started and does not run, with its program's last words."""
+    log = posixpath.join(services(runner.facts.root), f"{service}.log")
+    done = await runner.remote.run(["tail", "-n", "40", "--", log])
+    lines = (line.strip() for line in done.stdout.splitlines())
+    words = [line for line in lines if line and " supervisor: " not in line]
+    last = f"; its last words: {words[-1][-300:]}" if words else ""
+    return EnvironmentProblem(
+        f"{service} on {runner.remote.name} does not stay up{last}", hint=f"its log on the host: {log}"
+    )
 
 
 def _recorded(facts: Facts) -> dict[str, object]:

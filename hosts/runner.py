@@ -14,6 +14,7 @@ from ringrift.control.domain.ports import StepEvent, StepReport
 from ringrift.errors import EnvironmentProblem, RingRiftError
 
 Plan = Callable[[Facts], list[Command]]
+Explain = Callable[[], Awaitable[RingRiftError]]
 _VERBS = {Mkdir: "make", PutFile: "write", Upload: "copy", Rename: "name", Link: "point", Remove: "remove"}
 
 
@@ -68,10 +69,11 @@ class StepRunner:
         await self.stage("facts", gathered)
         return self.facts
 
-    async def step(self, name: str, plan: Plan) -> None:
+    async def step(self, name: str, plan: Plan, explain: Explain | None = None) -> None:
         """Plan a step from the facts, do it, and look whether it now has nothing left to do.
 
-        Raises EnvironmentProblem when its result does not stand although every command succeeded.
+        When its result does not stand although every command succeeded, raises what `explain` makes of
+        that, by default an EnvironmentProblem that says what is still to do.
         """
 
         async def performed() -> tuple[str, str]:
@@ -84,10 +86,7 @@ class StepRunner:
                 return "done", summary(commands)  # each proves itself, and no later step looks at modes
             left = plan(await self.gather())
             if left:
-                raise EnvironmentProblem(
-                    f"{self.remote.name}: step {name} ran, but its result does not stand: {summary(left)}",
-                    hint="run it again; if it stays, look at the host",
-                )
+                raise await explain() if explain else self._not_standing(name, left)
             return "done", summary(commands)
 
         await self.stage(name, performed)
@@ -102,6 +101,13 @@ class StepRunner:
             await self._report(StepEvent(name, "failed", error.line(), time.monotonic() - begun))
             raise
         await self._report(StepEvent(name, state, detail, time.monotonic() - begun))
+
+
+    def _not_standing(self, name: str, left: list[Command]) -> EnvironmentProblem:
+        return EnvironmentProblem(
+            f"{self.remote.name}: step {name} ran, but its result does not stand: {summary(left)}",
+            hint="run it again; if it stays, look at the host",
+        )
 
 
 def summary(commands: list[Command]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 from dataclasses import dataclass
 
@@ -42,15 +41,24 @@ def restart(facts: Facts, name: str, unit: str, release: str) -> list[Command]:
     """
     if facts.unit is not None:
         return [Run((*_systemctl(facts), "restart", f"{unit}.service"))]
-    if facts.supervised is None or not facts.supervised.argv or facts.interpreter is None:
+    if facts.supervised is None or not facts.supervised.argv:
         return []
-    program = (facts.interpreter.python, "-m", "agents.supervisor")
-    place = ("--dir", layout.services(facts.root), "--name", name)
-    env = (("PYTHONPATH", layout.release(facts.root, release)),)
     return [
-        Run((*program, "stop", *place), env, SUPERVISE_SECONDS),
-        Run((*program, "start", *place, "--", *facts.supervised.argv), env, SUPERVISE_SECONDS),
+        _supervise(facts, release, "stop", name),
+        _supervise(facts, release, "start", name, "--", *facts.supervised.argv),
     ]
+
+
+def put_back(facts: Facts, before: Facts, name: str, unit: str) -> list[Command]:
+    """Have the program running again that ran `before`; nothing when it is what runs, or none ran."""
+    if before.unit is not None and facts.unit is not None and facts.unit.text != before.unit.text:
+        return _install(facts, unit, before.unit.text)
+    ran = before.supervised
+    if ran is None or ran.state == "stopped" or not ran.argv:
+        return []
+    if facts.supervised is not None and facts.supervised.argv == ran.argv:
+        return []
+    return [_supervise(facts, facts.releases[-1], "start", name, "--", *ran.argv)]
 
 
 def argv(facts: Facts, wish: Wish, service: Service) -> tuple[str, ...]:
@@ -60,11 +68,11 @@ def argv(facts: Facts, wish: Wish, service: Service) -> tuple[str, ...]:
     return ("/usr/bin/env", *assignments, interpreter(facts, wish), *service.arguments)
 
 
-def unit_path(facts: Facts, service: Service) -> str:
+def unit_path(facts: Facts, unit: str) -> str:
     """Return where the unit file belongs."""
     if facts.systemd == "system":
-        return f"/etc/systemd/system/{service.unit}.service"
-    return posixpath.join(facts.home, ".config/systemd/user", f"{service.unit}.service")
+        return f"/etc/systemd/system/{unit}.service"
+    return posixpath.join(facts.home, ".config/systemd/user", f"{unit}.service")
 
 
 def unit_text(facts: Facts, wish: Wish, service: Service) -> str:
@@ -91,29 +99,36 @@ def unit_text(facts: Facts, wish: Wish, service: Service) -> str:
 
 def _systemd(facts: Facts, wish: Wish, service: Service) -> list[Command]:
     text = unit_text(facts, wish, service)
-    same = facts.unit is not None and facts.unit.sha256 == hashlib.sha256(text.encode()).hexdigest()
-    if same and facts.unit is not None and facts.unit.state == "active":
+    if facts.unit is not None and (facts.unit.text, facts.unit.state) == (text, "active"):
         return []
-    unit = f"{service.unit}.service"
-    path = unit_path(facts, service)
+    return _install(facts, service.unit, text)
+
+
+def _install(facts: Facts, unit: str, text: str) -> list[Command]:
+    path = unit_path(facts, unit)
     return [
         Mkdir(posixpath.dirname(path)),
         PutFile(path, text),
         Run((*_systemctl(facts), "daemon-reload")),
-        Run((*_systemctl(facts), "enable", unit)),
-        Run((*_systemctl(facts), "restart", unit)),
+        Run((*_systemctl(facts), "enable", f"{unit}.service")),
+        Run((*_systemctl(facts), "restart", f"{unit}.service"), seconds=SUPERVISE_SECONDS),
     ]
 
 
 def _supervised(facts: Facts, wish: Wish, service: Service) -> list[Command]:
-    running = facts.supervised
-    if running and running.state == "running" and running.argv == argv(facts, wish, service):
+    running, wanted = facts.supervised, argv(facts, wish, service)
+    if running and running.state == "running" and running.argv == wanted:
         return []
-    place = ("--dir", layout.services(facts.root), "--name", service.name)
-    program = (interpreter(facts, wish), "-m", "agents.supervisor", "start", *place)
     grace = ("--grace", f"{service.stop_seconds:.0f}")
-    environment = (("PYTHONPATH", layout.release(facts.root, wish.release)),)
-    return [Run((*program, *grace, "--", *argv(facts, wish, service)), environment, SUPERVISE_SECONDS)]
+    return [_supervise(facts, wish.release, "start", service.name, *grace, "--", *wanted)]
+
+
+def _supervise(facts: Facts, release: str, verb: str, name: str, *rest: str) -> Run:
+    """Call the supervisor of a release that stands on the host."""
+    assert facts.interpreter is not None, "the release step refuses a host without Python"
+    place = ("--dir", layout.services(facts.root), "--name", name)
+    program = (facts.interpreter.python, "-m", "agents.supervisor", verb, *place, *rest)
+    return Run(program, (("PYTHONPATH", layout.release(facts.root, release)),), SUPERVISE_SECONDS)
 
 
 def _systemctl(facts: Facts) -> tuple[str, ...]:

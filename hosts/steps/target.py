@@ -112,15 +112,19 @@ def plan_swap(facts: Facts, order: DeployOrder) -> list[Command]:
     ]
 
 
-def plan_restore(facts: Facts, order: DeployOrder) -> list[Command]:
-    """Undo a swap that did not prove itself; nothing when it was proven before."""
+def plan_restore(facts: Facts, before: Facts, order: DeployOrder, host: str) -> list[Command]:
+    """Undo a swap that did not prove itself, and put the service back that ran `before`.
+
+    Nothing for a swap that was proven earlier, and nothing for a service that is as it was.
+    """
     seen = facts.target or TargetFacts()
+    again = service.put_back(facts, before, service_name(order.target), unit(host, order.target))
     if seen.current != pointer(order) or seen.previous is None:
-        return []
+        return again
     folder = layout.target(facts.root, order.target)
     current = posixpath.join(folder, "current")
     back = Remove(current) if seen.previous == NOWHERE else Link(current, seen.previous)
-    return [back, Remove(posixpath.join(folder, "previous"))]
+    return [back, Remove(posixpath.join(folder, "previous")), *again]
 
 
 def plan_service(facts: Facts, wish: Wish, order: DeployOrder) -> list[Command]:

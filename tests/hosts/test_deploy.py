@@ -1,0 +1,259 @@
+"""Deploying models to a target on a real host, with a stand-in for the service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stub_release import StoppedHere
+
+from hosts import deploy as deployment
+from hosts import health
+from ringrift.control.domain.ports import DeployOrder, ModelFile
+from ringrift.errors import (
+    BadInput,
+    Conflict,
+    CorruptData,
+    EnvironmentProblem,
+    NotFound,
+    RingRiftError,
+    Unreachable,
+)
+
+STEPS = ["facts", "folders", "release", "environment", "warm-up", "models", "verify"]
+STEPS += ["swap", "service", "health", "retention"]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A stand-in answers within a second, so that what never comes is noticed soon."""
+    monkeypatch.setattr(deployment, "READY_SECONDS", 5.0)
+    monkeypatch.setattr(deployment, "LOOK_SECONDS", 1.0)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def make_order(tmp_path, port):
+    """Return a function that makes an order for models with these contents."""
+
+    def make(generation: int, **contents: bytes) -> DeployOrder:
+        models = []
+        for config, content in contents.items():
+            sha256 = hashlib.sha256(content).hexdigest()
+            path = tmp_path / "artifacts" / sha256
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+            models.append(ModelFile(config, sha256, path, generation))
+        return DeployOrder("web", port, f"d-{generation}", generation, tuple(models))
+
+    return make
+
+
+def wanted(order: DeployOrder) -> dict[str, str]:
+    return {model.config: model.sha256 for model in order.models}
+
+
+def folder(host) -> Path:
+    return host.root / "inference" / "web"
+
+
+async def test_a_first_deployment_serves_exactly_the_order(stub_fleet, either_host, report, make_order):
+    host, order = either_host, make_order(1, hex8_2p=b"one", square8_3p=b"two")
+    serving = await stub_fleet.deploy(host.spec, order, report)
+    assert list(report.ended) == STEPS
+    assert (serving.healthy, serving.generation, serving.models) == (True, 1, wanted(order))
+    assert (await stub_fleet.observe(host.spec, "web", order.port)).models == wanted(order)
+    manifest = json.loads((folder(host) / "models" / "1" / "manifest.json").read_text())
+    assert manifest == {
+        "format": 1,
+        "generation": 1,
+        "deployment": "d-1",
+        "models": {
+            config: {"file": f"canonical_{config}.pth", "sha256": sha256, "generation": 1}
+            for config, sha256 in wanted(order).items()
+        },
+    }
+    assert (folder(host) / "current").readlink() == Path("models/1")
+
+
+async def test_deploying_the_same_again_changes_nothing(stub_fleet, host, report, make_order):
+    order = make_order(1, hex8_2p=b"one")
+    first = await stub_fleet.deploy(host.spec, order, report)
+    report.events.clear()
+    assert await stub_fleet.deploy(host.spec, order, report) == first
+    assert set(report.ended.values()) == {"unchanged"}
+
+
+async def test_the_next_generation_replaces_the_models_without_a_restart_and_keeps_the_previous(
+    stub_fleet, host, report, make_order
+):
+    await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one", hex8_3p=b"same"), report)
+    process = (host.root / "run" / "services" / "inference-web.json").read_bytes()
+    report.events.clear()
+    second = make_order(2, hex8_2p=b"better", hex8_3p=b"same")
+    serving = await stub_fleet.deploy(host.spec, second, report)
+    assert (serving.generation, serving.models) == (2, wanted(second))
+    assert report.ended["service"] == "unchanged"
+    assert (host.root / "run" / "services" / "inference-web.json").read_bytes() == process
+    assert (folder(host) / "models" / "1" / "canonical_hex8_2p.pth").read_bytes() == b"one"
+    unchanged = [folder(host) / "models" / number / "canonical_hex8_3p.pth" for number in ("1", "2")]
+    assert unchanged[0].samefile(unchanged[1])
+
+
+async def test_only_the_last_three_generations_stay(stub_fleet, host, report, make_order):
+    for generation in range(1, 5):
+        await stub_fleet.deploy(host.spec, make_order(generation, hex8_2p=b"%d" % generation), report)
+    assert sorted(path.name for path in (folder(host) / "models").iterdir()) == ["2", "3", "4"]
+
+
+async def test_a_model_that_is_damaged_here_is_refused_and_the_previous_keeps_serving(
+    stub_fleet, host, report, make_order
+):
+    good = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, good, report)
+    bad = make_order(2, hex8_2p=b"two")
+    bad.models[0].path.write_bytes(b"damaged")
+    with pytest.raises(CorruptData, match="expected"):
+        await stub_fleet.deploy(host.spec, bad, report)
+    assert report.ended["models"] == "failed"
+    serving = await stub_fleet.observe(host.spec, "web", good.port)
+    assert (serving.healthy, serving.models) == (True, wanted(good))
+
+
+async def test_a_model_that_plays_no_legal_move_there_is_refused_before_the_swap(
+    stub_fleet, host, report, make_order
+):
+    good = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, good, report)
+    with pytest.raises(CorruptData, match="plays an illegal move"):
+        await stub_fleet.deploy(host.spec, make_order(2, hex8_2p=b"unplayable"), report)
+    assert report.ended["verify"] == "failed"
+    assert (folder(host) / "current").readlink() == Path("models/1")
+    assert (await stub_fleet.observe(host.spec, "web", good.port)).models == wanted(good)
+
+
+async def test_what_the_service_itself_refuses_is_swapped_back(stub_fleet, host, report, make_order):
+    good = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, good, report)
+    with pytest.raises(CorruptData, match="what served before is current again"):
+        await stub_fleet.deploy(host.spec, make_order(2, hex8_2p=b"surprise"), report)
+    assert (report.ended["health"], report.ended["restore"]) == ("failed", "done")
+    assert (folder(host) / "current").readlink() == Path("models/1")
+    assert not (folder(host) / "previous").is_symlink()
+    serving = await stub_fleet.observe(host.spec, "web", good.port)
+    assert (serving.healthy, serving.models) == (True, wanted(good))
+
+
+async def test_a_first_deployment_that_fails_leaves_nothing_current(stub_fleet, host, report, make_order):
+    order = make_order(1, hex8_2p=b"surprise")
+    with pytest.raises(CorruptData):
+        await stub_fleet.deploy(host.spec, order, report)
+    assert not (folder(host) / "current").is_symlink()
+
+
+async def test_a_port_that_is_taken_is_named_and_the_previous_serves_on(
+    stub_fleet, host, report, make_order
+):
+    good = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, good, report)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        moved = replace(make_order(2, hex8_2p=b"two"), port=taken.getsockname()[1])
+        with pytest.raises(EnvironmentProblem, match="Address already in use"):
+            await stub_fleet.deploy(host.spec, moved, report)
+    assert (folder(host) / "current").readlink() == Path("models/1")
+    remote = await stub_fleet._remote(host.spec)
+    serving = await health.wait_for(remote, "web", good.port, lambda found: found.healthy, 20.0)
+    assert serving.models == wanted(good)
+
+
+async def test_a_served_generations_number_cannot_be_given_to_other_models(
+    stub_fleet, host, report, make_order
+):
+    await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+    with pytest.raises(Conflict, match="generation 1"):
+        await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"two"), report)
+
+
+async def test_a_model_damaged_on_the_host_is_sent_again(stub_fleet, host, report, make_order):
+    order = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, order, report)
+    (folder(host) / "models" / "1" / "canonical_hex8_2p.pth").write_bytes(b"rot")
+    report.events.clear()
+    serving = await stub_fleet.deploy(host.spec, order, report)
+    assert report.ended["models"] == "done"
+    assert (serving.healthy, serving.models) == (True, wanted(order))
+
+
+@pytest.mark.parametrize("moment", [(step, "running") for step in STEPS[5:]])
+async def test_ended_before_any_step_and_called_again_it_comes_to_the_same_end(
+    stub_fleet, host, report, make_order, stop_at, moment
+):
+    await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+    order = make_order(2, hex8_2p=b"two")
+    with pytest.raises(StoppedHere):
+        await stub_fleet.deploy(host.spec, order, stop_at(*moment))
+    serving = await stub_fleet.deploy(host.spec, order, report)
+    assert (serving.healthy, serving.generation, serving.models) == (True, 2, wanted(order))
+    assert not (folder(host) / "previous").is_symlink()
+
+
+async def test_a_swap_that_was_cut_off_before_its_proof_is_still_undone_when_it_proves_wrong(
+    stub_fleet, host, report, make_order, stop_at
+):
+    good, bad = make_order(1, hex8_2p=b"one"), make_order(2, hex8_2p=b"surprise")
+    await stub_fleet.deploy(host.spec, good, report)
+    with pytest.raises(StoppedHere):
+        await stub_fleet.deploy(host.spec, bad, stop_at("health", "running"))
+    assert (folder(host) / "current").readlink() == Path("models/2")
+    with pytest.raises(CorruptData):
+        await stub_fleet.deploy(host.spec, bad, report)
+    assert (folder(host) / "current").readlink() == Path("models/1")
+
+
+async def test_an_order_without_models_is_refused(stub_fleet, host, report, make_order):
+    with pytest.raises(BadInput, match="names no model"):
+        await stub_fleet.deploy(host.spec, make_order(1), report)
+
+
+async def test_a_missing_artifact_is_named(stub_fleet, host, report, make_order):
+    order = make_order(1, hex8_2p=b"one")
+    order.models[0].path.unlink()
+    with pytest.raises(NotFound, match="cannot read"):
+        await stub_fleet.deploy(host.spec, order, report)
+
+
+async def test_a_target_that_does_not_answer_is_unreachable(stub_fleet, host, port):
+    with pytest.raises(Unreachable, match="does not answer"):
+        await stub_fleet.observe(host.spec, "web", port)
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["", "Traceback", '{"ok": true}', '{"ok": false}', "[1]", '{"ok": true, "moves": []}', "null"],
+)
+def test_a_verification_without_a_verdict_fails_closed(output):
+    with pytest.raises(CorruptData, match="could not be verified"):
+        deployment.read_verdict("web", output, "")
+
+
+def test_a_verdict_is_found_behind_what_libraries_print():
+    output = 'warning: x\n{"ok": true, "moves": {"hex8_2p": "k"}}\n'
+    assert deployment.read_verdict("web", output, "") == {"hex8_2p": "k"}
+
+
+def test_a_reported_error_keeps_its_class():
+    output = '{"ok": false, "error": {"code": "incompatible_model", "message": "another board"}}'
+    with pytest.raises(RingRiftError, match="another board") as caught:
+        deployment.read_verdict("web", output, "")
+    assert caught.value.code == "incompatible_model"
