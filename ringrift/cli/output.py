@@ -24,8 +24,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the data as JSON on st
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 
-PIPE_WIDTH = 180
-"""Columns of a table that goes to a file or pipe."""
+PIPE_WIDTH = 1000
+"""Columns at which output to a file or pipe is broken: beyond what a table needs."""
 STYLES = {"good": "green", "busy": "cyan", "warn": "yellow", "bad": "bold red", "dim": "dim"}
 
 

@@ -55,8 +55,8 @@ def build(body: type[W], /, **fields: Any) -> W:
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "request"
-        given = str(first["input"])[:80]
-        raise BadInput(f"{where}: {given!r} is not allowed ({first['msg']})") from None
+        given = repr(first["input"])[:80]
+        raise BadInput(f"{where}: {given} is not allowed ({first['msg']})") from None
 
 
 def segment(text: str, what: str) -> str:

@@ -1,0 +1,98 @@
+"""Promotion, rollback and deployment from the shell: the plan first, No by default, then the change."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli import sample
+
+
+def test_a_promotion_shows_conditions_and_evidence_and_asks(run, world) -> None:
+    result = run("promote", "hex8_2p", answer="\n")
+    assert result.exit_code == 4
+    for shown in ("worst seat", "53.8 %", ">= 45 %", "+3.02", "+50 [+18, +81]", "reversible", "[y/N]"):
+        assert shown in result.stderr
+    assert result.stdout == ""
+    assert world.promotions == []
+
+
+def test_a_confirmed_promotion_sends_what_was_seen(run, world) -> None:
+    result = run("promote", "hex8_2p", "--reason", "beats it in every seat", answer="yes\n")
+    assert result.exit_code == 0
+    [sent] = world.promotions
+    assert sent["model"] == sample.CANDIDATE
+    assert sent["expected_champion"] == sample.CHAMPION
+    assert sent["reason"] == "beats it in every seat"
+    assert "(shell)" in sent["actor"]
+
+
+def test_a_dry_run_prints_the_plan_and_changes_nothing(run, world) -> None:
+    result = run("promote", "hex8_2p", "--dry-run", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["allowed"] is True
+    assert world.promotions == []
+
+
+def test_a_closed_gate_names_the_condition_with_value_and_limit(run, world) -> None:
+    world.promotion_allowed = False
+    for extra in ("--yes", "--dry-run"):
+        result = run("promote", "hex8_2p", extra)
+        assert result.exit_code == 4
+        assert "worst seat is 38.1 %, needed is >= 45 %" in result.stderr
+    assert world.promotions == []
+
+
+def test_who_was_faster_is_told(run, world) -> None:
+    world.fail("POST", "/v1/promotions", 409, "conflict", "5d41 is champion since 3 s, promoted by kim")
+    result = run("promote", "hex8_2p", "--yes")
+    assert result.exit_code == 4
+    assert "promoted by kim" in result.stderr
+
+
+def test_a_rollback_shows_its_plan_and_asks(run, world) -> None:
+    assert run("rollback", "hex8_2p", answer="n\n").exit_code == 4
+    assert run("rollback", "hex8_2p", "--yes").exit_code == 0
+    assert run("rollback", "hex8_2p", "--dry-run").exit_code == 0
+
+
+def test_a_deployment_shows_what_changes_and_waits_for_all_targets(run, world) -> None:
+    result = run("deploy-inference", answer="y\n")
+    assert result.exit_code == 0
+    assert "Change 2 served model(s) on 1 target(s)?" in result.stderr
+    assert "eu-2: legal move done" in result.stderr
+    assert "succeeded" in result.stdout
+    planned, made = world.sent("POST", "/v1/deployments")
+    assert (planned["dry_run"], made["dry_run"]) == (True, False)
+
+
+def test_a_deployment_not_confirmed_begins_nothing(run, world) -> None:
+    assert run("deploy-inference").exit_code == 4
+    assert [body["dry_run"] for body in world.sent("POST", "/v1/deployments")] == [True]
+
+
+def test_targets_and_configs_are_passed_on(run, world) -> None:
+    run("deploy-inference", "eu-2", "--config", "hex8_2p", "--config", "hex8_3p", "--dry-run")
+    [sent] = world.sent("POST", "/v1/deployments")
+    assert (sent["targets"], sent["configs"]) == (["eu-2"], ["hex8_2p", "hex8_3p"])
+
+
+def test_a_target_that_failed_makes_status_three_and_is_named(run, world) -> None:
+    world.fail_operation["eu-2"] = "the hash of hex8_2p differs after copying"
+    result = run("deploy-inference", "--yes")
+    assert result.exit_code == 3
+    assert "1 of 2 failed: eu-2: the hash of hex8_2p differs" in result.stderr
+
+
+def test_a_target_is_added_with_its_configs(run, world) -> None:
+    result = run("targets", "add", "edge", "--host", "cpu-01", "--port", "8600", "--config", "hex8_2p")
+    assert result.exit_code == 0
+    assert world.sent("POST", "/v1/targets") == [
+        {"name": "edge", "host": "cpu-01", "port": 8600, "configs": ["hex8_2p"]}
+    ]
+
+
+def test_enabling_says_who_asked(run, world) -> None:
+    assert run("configs", "enable", "hex8_2p").exit_code == 0
+    [sent] = world.sent("POST", "/v1/configs/hex8_2p/enabled")
+    assert sent["enabled"] is True
+    assert sent["actor"].endswith("(shell)")
