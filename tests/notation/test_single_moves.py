@@ -24,6 +24,9 @@ BREAKS_A_RULE = {
     "territory.square19_two_regions_then_elim.step1_regionB": "nothing bounds the cells that are claimed",
     "chain_capture.depth3.segment3.square8": "a stack of five jumps only four cells",
     "chain_capture.depth3.segment3.square19": "a stack of five jumps only four cells",
+    "chain_capture.depth3.segment1.hexagonal": "a stack of three jumps only two cells",
+    "chain_capture.depth3.segment3.hexagonal": "a stack of five jumps only two cells",
+    "hex_edge_case.edge_chain.segment2.hexagonal": "a stack of three jumps only two cells",
 }
 """Vectors whose move is not legal; the older engines apply what they are given without judging it."""
 
@@ -37,7 +40,7 @@ def state_of(vector: dict) -> dict:
 
 
 def with_claimed_region(state: dict, move: dict) -> dict:
-    """Add the history entry from which an owed territory elimination is inferred; the vectors leave it out."""
+    """Add the history entry from which an owed elimination is inferred; the vectors leave it out."""
     claim = {
         "type": "choose_territory_option",
         "player": move["player"],
