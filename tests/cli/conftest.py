@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from ringrift.cli import follow
 from tests.cli.double import TOKEN, World, served
 
 Run = Callable[..., Result]
@@ -19,6 +20,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("RINGRIFT_URL", "RINGRIFT_TOKEN", "RINGRIFT_DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RINGRIFT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
     return tmp_path / "home"
 
 
