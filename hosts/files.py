@@ -53,8 +53,10 @@ class RemoteFiles:
                 await sftp.chmod(temporary, mode)
                 await sftp.posix_rename(temporary, path)
             except BaseException as error:
+                full = await self._full_disk_behind(sftp, folder, error)
                 await _discard(sftp, temporary)
-                await self._raise_if_full(sftp, folder, len(data), error)
+                if full is not None:
+                    raise full from error
                 raise
 
     async def upload(self, source: Path, path: str, sha256: str, mode: int = 0o644) -> None:
@@ -191,9 +193,11 @@ class RemoteFiles:
                 await self._require_space(sftp, folder, size - start)
                 await _copy(sftp, source, temporary, start, mode)
             except (asyncssh.SFTPError, RingRiftError) as error:
+                full = await self._full_disk_behind(sftp, folder, error)
                 if not isinstance(error, _CUT):
                     await _discard(sftp, temporary)
-                await self._raise_if_full(sftp, folder, CHUNK, error)
+                if full is not None:
+                    raise full from error
                 raise
         return start > 0
 
@@ -203,18 +207,19 @@ class RemoteFiles:
         if free is not None and free < size + HEADROOM:
             raise self._full(folder, f"{free >> 10} KiB free, {(size + HEADROOM) >> 10} KiB are needed")
 
-    async def _raise_if_full(
-        self, sftp: asyncssh.SFTPClient, folder: str, size: int, error: BaseException
-    ) -> None:
-        """Recognise a full disk behind SFTP's unspecific failure; `size` is about what did not fit."""
+    async def _full_disk_behind(
+        self, sftp: asyncssh.SFTPClient, folder: str, error: BaseException
+    ) -> EnvironmentProblem | None:
+        """Recognise a full disk behind SFTP's unspecific failure, while what filled it is still there."""
         if not isinstance(error, asyncssh.SFTPError) or isinstance(error, _CUT):
-            return
+            return None
         free = None
         with contextlib.suppress(asyncssh.Error, OSError):
             free = await _free(sftp, folder)
         told = isinstance(error, asyncssh.SFTPNoSpaceOnFilesystem | asyncssh.SFTPQuotaExceeded)
-        if told or "no space" in str(error).lower() or (free is not None and free < size + HEADROOM):
-            raise self._full(folder, "a write failed there") from error
+        if told or "no space" in str(error).lower() or (free is not None and free < HEADROOM):
+            return self._full(folder, "a write failed there")
+        return None
 
     def _full(self, folder: str, detail: str) -> EnvironmentProblem:
         return EnvironmentProblem(

@@ -108,6 +108,8 @@ def wheel_bytes(source: Path, requirements: dict[str, tuple[str, ...]]) -> bytes
 
 def _sources(source: Path) -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
+        if not (source / package / "__init__.py").is_file():
+            raise EnvironmentProblem(f"{source} holds no package {package}", hint="install ringrift anew")
         for path in sorted((source / package).rglob("*")):
             relative = path.relative_to(source)
             hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)

@@ -1,0 +1,213 @@
+"""Files on a host: whole or not at all, resumable, and a full disk is told as such."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hosts import files
+from ringrift.errors import CorruptData, EnvironmentProblem, NotFound
+
+
+@pytest.fixture
+def payload(tmp_path) -> Path:
+    path = tmp_path / "payload.bin"
+    path.write_bytes(os.urandom(3 << 20))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    path = tmp_path / "there"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system of 2 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root to mount it: run the tests as root to see a full disk")
+    path = tmp_path / "small"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", path]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+async def test_an_upload_arrives_whole_under_its_name_only(remote, payload, folder):
+    await remote.files.upload(payload, f"{folder}/model", sha256(payload))
+    assert (folder / "model").read_bytes() == payload.read_bytes()
+    assert [path.name for path in folder.iterdir()] == ["model"]
+
+
+async def test_an_upload_that_is_there_already_is_not_sent_again(remote, payload, folder):
+    await remote.files.upload(payload, f"{folder}/model", sha256(payload))
+    before = (folder / "model").stat()
+    await remote.files.upload(payload, f"{folder}/model", sha256(payload))
+    assert (folder / "model").stat().st_ino == before.st_ino
+
+
+async def test_an_interrupted_upload_goes_on_where_it_ended(remote, payload, folder, monkeypatch):
+    expected = sha256(payload)
+    part = folder / f".model.{expected[:12]}.part"
+    part.write_bytes(payload.read_bytes()[: 2 << 20])
+    started = []
+    copy = files._copy
+
+    async def noted(sftp, local, target, start, mode):
+        started.append(start)
+        await copy(sftp, local, target, start, mode)
+
+    monkeypatch.setattr(files, "_copy", noted)
+    await remote.files.upload(payload, f"{folder}/model", expected)
+    assert started == [2 << 20]
+    assert sha256(folder / "model") == expected
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("left", [b"x" * (1 << 20), b"x" * (4 << 20)])
+async def test_a_wrong_beginning_is_thrown_away_and_sent_anew(remote, payload, folder, left):
+    expected = sha256(payload)
+    (folder / f".model.{expected[:12]}.part").write_bytes(left)
+    await remote.files.upload(payload, f"{folder}/model", expected)
+    assert sha256(folder / "model") == expected
+    assert [path.name for path in folder.iterdir()] == ["model"]
+
+
+async def test_a_local_file_with_another_hash_is_not_sent(remote, payload, folder):
+    with pytest.raises(CorruptData, match="was not sent"):
+        await remote.files.upload(payload, f"{folder}/model", "0" * 64)
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_copy_that_arrives_with_another_hash_is_removed(remote, payload, folder, monkeypatch):
+    copy = files._copy
+
+    async def corrupting(sftp, local, target, start, mode):
+        await copy(sftp, local, target, start, mode)
+        with Path(target).open("r+b") as file:
+            file.write(b"\0" * 64)
+
+    monkeypatch.setattr(files, "_copy", corrupting)
+    with pytest.raises(CorruptData, match="arrived on alpha"):
+        await remote.files.upload(payload, f"{folder}/model", sha256(payload))
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_file_that_cannot_fit_is_refused_before_anything_is_written(remote, payload, full_disk):
+    with pytest.raises(EnvironmentProblem, match="disk full on alpha") as caught:
+        await remote.files.upload(payload, f"{full_disk}/model", sha256(payload))
+    assert "KiB free" in caught.value.message
+    assert list(full_disk.iterdir()) == []
+
+
+async def test_a_disk_that_fills_up_while_writing_leaves_nothing_behind(
+    remote, payload, full_disk, monkeypatch
+):
+    async def unknown(_sftp, _folder):
+        return None
+
+    free = files._free
+    monkeypatch.setattr(files, "_free", unknown)
+    copy = files._copy
+
+    async def copying(*arguments):
+        try:
+            await copy(*arguments)
+        finally:
+            monkeypatch.setattr(files, "_free", free)
+
+    monkeypatch.setattr(files, "_copy", copying)
+    with pytest.raises(EnvironmentProblem, match="disk full on alpha"):
+        await remote.files.upload(payload, f"{full_disk}/model", sha256(payload))
+    assert list(full_disk.iterdir()) == []
+
+
+async def test_provisioning_onto_a_full_disk_says_so_and_works_once_there_is_space(
+    stub_fleet, start_host, report, full_disk
+):
+    host = start_host(root=full_disk / "root")
+    filler = full_disk / "filler"
+    filler.write_bytes(b"x" * (1900 << 10))
+    with pytest.raises(EnvironmentProblem, match="disk full on alpha"):
+        await stub_fleet.provision(host.spec, "token-of-a-test-0123456789", report)
+    assert report.ended["release"] == "failed"
+    assert list((host.root / "releases").iterdir()) == []
+    filler.unlink()
+    await stub_fleet.provision(host.spec, "token-of-a-test-0123456789", report)
+    assert report.ended["agent service"] == "done"
+    host.stop_services()
+
+
+async def test_a_program_that_meets_a_full_disk_is_told_as_such(remote, full_disk):
+    with pytest.raises(EnvironmentProblem, match="disk full on alpha"):
+        await remote.check(["dd", "if=/dev/zero", f"of={full_disk}/x", "bs=1M", "count=4"])
+
+
+async def test_a_small_file_has_its_mode_from_the_start_and_replaces_the_old_one(remote, folder):
+    for content in (b"first", b"second"):
+        await remote.files.put(f"{folder}/agent.json", content, 0o600)
+        assert (folder / "agent.json").read_bytes() == content
+    assert (folder / "agent.json").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in folder.iterdir()] == ["agent.json"]
+
+
+async def test_a_link_is_replaced_and_not_followed(remote, folder):
+    (folder / "one").mkdir()
+    (folder / "two").mkdir()
+    await remote.files.link(f"{folder}/current", "one")
+    await remote.files.link(f"{folder}/current", "two")
+    assert (folder / "current").readlink() == Path("two")
+    assert list((folder / "one").iterdir()) == []
+
+
+async def test_removing_a_link_leaves_what_it_points_to(remote, folder):
+    (folder / "kept").mkdir()
+    (folder / "kept" / "file").touch()
+    (folder / "link").symlink_to("kept")
+    await remote.files.remove(f"{folder}/link")
+    await remote.files.remove(f"{folder}/link")
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+    await remote.files.remove(f"{folder}/kept")
+    assert list(folder.iterdir()) == []
+
+
+async def test_reading_what_is_not_there_gives_none_and_what_is_too_large_an_error(remote, folder):
+    assert await remote.files.get(f"{folder}/nothing") is None
+    (folder / "large").write_bytes(b"x" * 100)
+    assert await remote.files.get(f"{folder}/large", limit=100) == b"x" * 100
+    with pytest.raises(CorruptData, match="larger than 99"):
+        await remote.files.get(f"{folder}/large", limit=99)
+
+
+async def test_a_missing_folder_is_named(remote, folder):
+    with pytest.raises(NotFound, match="nowhere"):
+        await remote.files.put(f"{folder}/nowhere/file", b"x")
+
+
+async def test_a_program_that_prints_without_end_is_stopped(remote):
+    with pytest.raises(CorruptData, match="more than 4 MiB"):
+        await remote.run(["sh", "-c", "while :; do printf '%065536d' 0; done"])
+
+
+async def test_undecodable_output_does_not_raise(remote):
+    assert (await remote.run(["printf", "\\377\\n"])).stdout == "\ufffd\n"
+
+
+async def test_more_programs_at_once_than_sessions_all_run(remote):
+    import asyncio
+
+    done = await asyncio.gather(*(remote.run(["printf", "%s", str(number)]) for number in range(25)))
+    assert [one.stdout for one in done] == [str(number) for number in range(25)]

@@ -1,0 +1,167 @@
+"""The way back: real HTTP through a forwarded socket or port, cut and made anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ringrift.errors import AccessRefused
+
+
+@pytest.fixture
+async def agents_socket(tmp_path_factory):
+    """A small HTTP server on a unix socket, as the controller's agents' API is."""
+    path = tmp_path_factory.mktemp("api") / "agents.sock"
+
+    async def answer(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = await reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", head)[1]))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, str(path)):
+        yield path
+
+
+def published(host) -> dict:
+    return json.loads((host.root / "run" / "controller.json").read_text())
+
+
+async def echoed(place: dict, body: bytes) -> bytes:
+    """Post to the controller as an agent on the host does."""
+    transport = httpx.AsyncHTTPTransport(uds=place.get("uds"))
+    base = f"http://{place['host']}:{place['port']}" if "port" in place else "http://controller"
+    async with httpx.AsyncClient(transport=transport, base_url=base, timeout=20) as client:
+        return (await client.post("/", content=body)).content
+
+
+async def test_http_goes_through_a_unix_socket(fleet, either_host, agents_socket, opened_tunnel):
+    async with opened_tunnel(fleet, either_host.spec, agents_socket):
+        place = published(either_host)
+        assert set(place) == {"uds"}
+        body = os.urandom(300_000)
+        assert await echoed(place, body) == body
+
+
+async def test_the_socket_and_where_it_is_are_private(fleet, host, agents_socket, opened_tunnel):
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        assert (host.root / "run").stat().st_mode & 0o777 == 0o700
+        assert (host.root / "run" / "controller.json").stat().st_mode & 0o777 == 0o600
+        assert len(published(host)["uds"].encode()) <= 107
+
+
+async def test_where_sockets_are_forbidden_a_loopback_port_carries_it(
+    fleet, start_host, agents_socket, opened_tunnel
+):
+    for kind in ("openssh", "double"):
+        host = start_host(f"no-sockets-{kind}", kind=kind, socket_forwarding=False)
+        async with opened_tunnel(fleet, host.spec, agents_socket):
+            place = published(host)
+            assert place["host"] == "127.0.0.1"
+            assert place["port"] > 0
+            assert await echoed(place, b"hello") == b"hello"
+
+
+async def test_where_all_forwarding_is_forbidden_the_setting_to_change_is_named(
+    fleet, start_host, agents_socket, opened_tunnel
+):
+    host = start_host(socket_forwarding=False, port_forwarding=False)
+    with pytest.raises(AccessRefused, match="forbids forwarding") as caught:
+        async with opened_tunnel(fleet, host.spec, agents_socket):
+            pass
+    assert "AllowStreamLocalForwarding" in caught.value.hint
+    assert not (host.root / "run" / "controller.json").exists()
+
+
+async def test_a_cut_ends_it_and_the_next_one_is_published_under_another_name(
+    fleet, either_host, agents_socket, opened_tunnel
+):
+    host = either_host
+    async with opened_tunnel(fleet, host.spec, agents_socket) as tunnel:
+        first = published(host)
+        await asyncio.to_thread(host.cut)
+        await asyncio.wait_for(tunnel, 20)
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        second = published(host)
+        assert second != first
+        assert await echoed(second, b"again") == b"again"
+        assert not Path(first["uds"]).exists()
+        assert [path.name for path in (host.root / "run").glob("*.sock")] == [Path(second["uds"]).name]
+
+
+async def test_a_long_root_gets_a_short_private_socket_folder_that_is_removed_later(
+    fleet, start_host, agents_socket, opened_tunnel, tmp_path
+):
+    host = start_host(root=tmp_path / ("deep" * 30))
+    folders = []
+    for _ in range(2):
+        async with opened_tunnel(fleet, host.spec, agents_socket) as tunnel:
+            place = published(host)
+            folders.append(Path(place["uds"]).parent)
+            assert len(place["uds"].encode()) <= 100
+            assert folders[-1].stat().st_mode & 0o777 == 0o700
+            assert await echoed(place, b"short") == b"short"
+            await asyncio.to_thread(host.cut)
+            await asyncio.wait_for(tunnel, 20)
+    assert not folders[0].exists()
+    for path in folders[1].iterdir():
+        path.unlink()
+    folders[1].rmdir()
+
+
+async def test_stale_files_of_others_are_left_alone(fleet, host, agents_socket, opened_tunnel):
+    run = host.root / "run"
+    run.mkdir(parents=True)
+    (run / "controller.json").write_text('{"uds": "/tmp/ringrift-precious/t-00000000.sock"}')
+    (run / "other.sock").touch()
+    (run / "t-0badc0de.sock").touch()
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        assert (run / "other.sock").exists()
+        assert not (run / "t-0badc0de.sock").exists()
+
+
+@pytest.mark.parametrize("content", ["", "rubbish", "[]", '{"uds": 1}', '{"uds": "../../x/t-00000000.sock"}'])
+async def test_a_damaged_record_does_not_hinder_the_next_tunnel(
+    fleet, host, agents_socket, opened_tunnel, content
+):
+    run = host.root / "run"
+    run.mkdir(parents=True)
+    (run / "controller.json").write_text(content)
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        assert await echoed(published(host), b"x") == b"x"
+
+
+async def test_a_tunnel_and_an_operation_share_one_connection(fleet, host, agents_socket, opened_tunnel):
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        first = await fleet._remote(host.spec)
+        await fleet.agent_enrolled(host.spec)
+        assert await fleet._remote(host.spec) is first
+
+
+async def test_closing_the_fleet_ends_the_tunnel(fleet, host, agents_socket, opened_tunnel):
+    async with opened_tunnel(fleet, host.spec, agents_socket) as tunnel:
+        await fleet.close()
+        await asyncio.wait_for(tunnel, 20)
+
+
+@pytest.mark.parametrize("sockets", [True, False])
+async def test_the_agents_own_client_finds_the_controller_by_what_is_published(
+    fleet, start_host, agents_socket, opened_tunnel, sockets
+):
+    from agents.connection import Connection
+
+    host = start_host(socket_forwarding=sockets)
+    connection = Connection(host.root / "run" / "controller.json")
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        answer = await asyncio.to_thread(connection.request, "POST", "/agent/v1/beat", {}, b"beat")
+        connection.close()
+    assert answer.content == b"beat"
