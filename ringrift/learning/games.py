@@ -88,18 +88,23 @@ class Table:
         running = [game for game in active if len(legal[game])]
         for game in set(active) - set(running):
             self._finish(game)
-        opening = [game for game in running if self.games[game].builder.decisions < self.opening_plies]
-        for game in opening:
-            self._random_ply(game, legal[game])
-        thinking = [game for game in running if game not in set(opening)]
+        decisions = {game: self.games[game].builder.decisions for game in running}
+        for game in running:
+            if decisions[game] < self.opening_plies:
+                self._random_ply(game, legal[game])
+        thinking = [game for game in running if decisions[game] >= self.opening_plies]
         if thinking:
-            decisions = [self.games[game].builder.decisions for game in thinking]
-            turn = Turn(thinking, self.states[thinking], [legal[game] for game in thinking], decisions)
-            for game, choice in zip(thinking, decide(turn), strict=True):
-                self.games[game].builder.add(choice.move, choice.kind, choice.values, choice.target)
-                self.board.play(self.states, game, choice.move)
+            self._think(thinking, legal, decide)
         self._check_lengths(running)
         return running
+
+    def _think(self, thinking: list[int], legal: dict[int, npt.NDArray[np.int64]], decide: Decide) -> None:
+        """Let the players decide in these games, and play what they chose."""
+        decisions = [self.games[game].builder.decisions for game in thinking]
+        turn = Turn(thinking, self.states[thinking], [legal[game] for game in thinking], decisions)
+        for game, choice in zip(thinking, decide(turn), strict=True):
+            self.games[game].builder.add(choice.move, choice.kind, choice.values, choice.target)
+            self.board.play(self.states, game, choice.move)
 
     def _random_ply(self, game: int, legal: npt.NDArray[np.int64]) -> None:
         running = self.games[game]

@@ -77,15 +77,17 @@ def _parse(kind: str, spec: dict[str, Any]) -> SelfplaySpec | IngestSpec | Train
 
 
 class Progress:
-    """Cumulative progress of one job, told at a bounded rate."""
+    """Cumulative progress of one job over all its tries, told at a bounded rate.
 
-    def __init__(self, emit: Emit, total: float, unit: str) -> None:
+    `total` and `before`, what earlier tries did, are in `unit`s; the rate is that of this try.
+    """
+
+    def __init__(self, emit: Emit, total: float, unit: str, before: float = 0.0) -> None:
         self._emit = emit
         self._total = total
         self._unit = unit
-        self._began = time.monotonic()
-        self._told = self._began
-        self._base = 0.0
+        self._before = self._base = before
+        self._began = self._told = time.monotonic()
 
     def complete(self, amount: float) -> None:
         """Count `amount` as done; later reports of a unit's own progress add to it."""
@@ -98,7 +100,7 @@ class Progress:
             return
         self._told = now
         done = self._base + partial
-        rate = done / (now - self._began)
+        rate = (done - self._before) / max(now - self._began, 1e-9)
         self._emit({"type": "progress", "done": done, "total": self._total, "unit": self._unit, "rate": rate})
 
 
@@ -107,7 +109,7 @@ def _selfplay(spec: SelfplaySpec, inputs: Path, outputs: Path, pending: list[int
 
     check_selfplay(spec)
     player = _player(spec.player, spec.config, inputs)
-    progress = Progress(emit, len(pending) * spec.games_per_shard, "games")
+    progress = _games_progress(emit, spec, pending, spec.games_per_shard)
     for sequence in pending:
         began = time.monotonic()
         path, sha, games = write_selfplay_shard(spec, sequence, player, outputs, progress.report)
@@ -124,7 +126,7 @@ def _evaluate(spec: EvaluateSpec, inputs: Path, outputs: Path, pending: list[int
     config = GameConfig.parse(spec.config)
     candidate = _player(spec.candidate, spec.config, inputs, noise=0.0)
     opponent = _player(spec.opponent, spec.config, inputs, noise=0.0)
-    progress = Progress(emit, len(pending) * config.players, "games")
+    progress = _games_progress(emit, spec, pending, config.players)
     for group in block_groups(config, pending):
         for block in play_blocks(spec, group, candidate, opponent, progress.report):
             path, sha = write_shard(outputs, block.records)
@@ -138,6 +140,14 @@ def _evaluate(spec: EvaluateSpec, inputs: Path, outputs: Path, pending: list[int
             )
             progress.complete(config.players)
             _emit_result(emit, block.number, result, [path])
+
+
+def _games_progress(
+    emit: Emit, spec: SelfplaySpec | EvaluateSpec, pending: list[int], games_per_unit: int
+) -> Progress:
+    units = len(sequences(spec))
+    before = (units - len(pending)) * games_per_unit
+    return Progress(emit, units * games_per_unit, "games", before)
 
 
 def _train(spec: TrainSpec, inputs: Path, outputs: Path, emit: Emit) -> None:

@@ -129,6 +129,14 @@ def test_progress_is_told_between_results_and_never_falls(inputs, tmp_path, monk
     assert all(event["total"] == 6 and event["unit"] == "games" for event in events if "total" in event)
 
 
+def test_progress_of_a_resumed_job_counts_what_was_done_before(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "REPORT_SECONDS", 0.0)
+    events = []
+    run_job("selfplay", selfplay(), inputs.folder, tmp_path / "o", {0, 1}, events.append)
+    told = [event["done"] for event in events if event["type"] == "progress"]
+    assert 4.0 <= told[0] < 5.0 and told[-1] == 6.0
+
+
 def test_progress_is_told_at_most_once_per_interval(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "REPORT_SECONDS", 1e9)
     events = []
