@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import App
+from textual.screen import Screen
 
 from ringrift.client.access import find_access
 from ringrift.client.home import home
@@ -38,7 +39,7 @@ class RingRiftApp(App[None]):
     TITLE = "RingRift"
     CSS = theme.CSS
     ENABLE_COMMAND_PALETTE = False
-    MODES: ClassVar[dict[str, Callable[[], Board]]] = {
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "fleet": Fleet,
         "configs": Configs,
         "production": Production,

@@ -19,6 +19,7 @@ from tui.chrome import Banner, Extra, Foot, Footer, Header, Notice, Pane, Prompt
 from tui.draw import stack
 from tui.keys import Key, find, find_verb, keys_of
 from tui.table import Rows
+from tui.theme import TONES
 
 if TYPE_CHECKING:
     from tui.app import RingRiftApp
@@ -122,9 +123,7 @@ class Board(Screen[None]):
 
     def say(self, text: str, tone: str = "accent") -> None:
         """Tell the operator one sentence, until the next key."""
-        from tui.draw import prose
-
-        self.query_one(Notice).put(prose(text, tone) if text else None)
+        self.query_one(Notice).tell(text, TONES[tone])
 
     def on_key(self, event: events.Key) -> None:
         """Do what the table of keys says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -23,8 +24,8 @@ TABS = (("1", "Fleet", "fleet"), ("2", "Configs", "configs"), ("3", "Production"
 class Line(Static):
     """Text without markup, repainted only when it changed."""
 
-    def __init__(self, **options: str) -> None:
-        super().__init__("", markup=False, **options)
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
         self._shown: Text | None = None
 
     @property
@@ -61,7 +62,12 @@ class Header(Line):
 
 
 class Extra(Line):
-    """A line that is only there when there is something to tell."""
+    """Lines that are only there when there is something to tell."""
+
+    def tell(self, text: str, style: str = "") -> None:
+        """Show a text broken to the width; an empty one hides the widget."""
+        rows = textwrap.wrap(plain(text), max(20, self.app.size.width - 2))
+        self.put(Text("\n".join(rows), style=style, end="") if rows else None)
 
 
 class Banner(Extra):
@@ -69,12 +75,12 @@ class Banner(Extra):
 
     def paint(self, link: Link, now: float) -> None:
         if link.up:
-            self.put(None)
+            self.tell("")
         elif not link.since:
-            self.put(Text("connecting ...", end=""))
+            self.tell("connecting ...")
         else:
             away, wait = age(now - link.since), max(0.0, link.retry_at - now)
-            self.put(Text(f"✖ away for {away}, next try in {wait:.0f}s: {plain(link.reason)}", end=""))
+            self.tell(f"✖ away for {away}, next try in {wait:.0f}s: {link.reason}")
 
 
 class Notice(Extra):

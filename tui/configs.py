@@ -135,11 +135,11 @@ class Configs(Board):
         view: ConfigView | None = self.table.selected if self.table else None
         if view is None:
             return []
-        lines = [heading(view.key, width)]
+        lines = [heading(view.key, width, _next(view, width))]
         newest = self._moving(self.feed.views["status"]).evaluation.get(view.key)
         lines += evaluation(newest, width) if newest else [words("no evaluation yet", "dim")]
         if not self.roomy:
-            return lines if newest else [*lines, _next(view, width)]
+            return lines
         plan: PromotionView | None = self.feed.views.get(f"plan of {view.key}")
         why: WhyView | None = self.feed.views.get(f"why {view.key}")
         if why is not None:

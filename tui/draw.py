@@ -179,21 +179,22 @@ def seats(view: EvaluationView) -> Text:
 
 def conditions(found: Iterable[Condition], width: int) -> list[Text]:
     """Return conditions as aligned lines: verdict, name, value, limit, reason."""
-    rows = [(row, plain(row.name), plain(row.value), plain(row.limit), plain(row.reason)) for row in found]
+    rows = list(found)
+    texts = [(plain(row.name), plain(row.value), plain(row.limit), plain(row.reason)) for row in rows]
     name, value, limit = (
-        min(most, max((len(row[column]) for row in rows), default=0))
-        for column, most in ((1, 26), (2, 20), (3, 20))
+        min(most, max((len(text[column]) for text in texts), default=0))
+        for column, most in enumerate((26, 20, 20))
     )
     lines = []
-    for row, *texts in rows:
-        found_line = line(
+    for row, text in zip(rows, texts, strict=True):
+        told = line(
             state("passed" if row.passed else "failed"),
-            words("  " + texts[0][:name].ljust(name)),
-            words("  " + texts[1][:value].rjust(value), "good" if row.passed else "bad"),
-            words("  " + texts[2][:limit].ljust(limit), "dim"),
+            words("  " + text[0][:name].ljust(name)),
+            words("  " + text[1][:value].rjust(value), "good" if row.passed else "bad"),
+            words("  " + text[2][:limit].ljust(limit), "dim"),
         )
-        room = width - found_line.cell_len - 2
-        lines.append(line(found_line, words("  " + texts[3][:room], "dim")) if room >= 12 else found_line)
+        room = width - told.cell_len - 2
+        lines.append(line(told, words("  " + text[3][:room], "dim")) if room >= 12 else told)
     return lines
 
 
@@ -226,10 +227,11 @@ def facts(pairs: Iterable[tuple[str, Text | str]], label: int = 12) -> list[Text
     ]
 
 
-def heading(text: str, width: int) -> Text:
-    """Return a section's title with a rule behind it."""
-    title = words(text + " ", "accent")
-    return line(title, Text("─" * max(0, width - title.cell_len), style="#33475b"))
+def heading(text: str, width: int, told: Text | None = None) -> Text:
+    """Return a section's title, what is told about it, and a rule behind."""
+    title = line(words(text, "accent"), *(("  ", told) if told else ()))
+    title.truncate(width, overflow="ellipsis")
+    return line(title, " ", Text("─" * max(0, width - title.cell_len - 1), style="#33475b"))
 
 
 def stack(lines: Iterable[Text]) -> Text:

@@ -94,7 +94,7 @@ class Host(Board):
 def briefly(view: HostView, width: int) -> list[Text]:
     """Return a host's facts, load and work without its history."""
     blocks = _columns(_identity(view), _load(view), width)
-    title = heading(f"{plain(view.name)} {plain(view.reason)}".rstrip(), width)
+    title = heading(view.name, width, words(view.reason, "dim") if view.reason else None)
     return [title, *blocks, words(""), *_work(view)]
 
 
