@@ -73,9 +73,7 @@ class SshFleet:
             remote = await self._remote(host)
             release = (await self._facts(remote, host)).agent.release or ""
             facts = await self._facts(remote, host, release)
-            commands = service.restart(
-                facts, agent_service.NAME, agent_service.unit(host.name), release
-            )
+            commands = service.restart(facts, agent_service.NAME, agent_service.unit(host.name), release)
             if not commands:
                 raise NotFound(f"{host.name} has no agent to restart", hint="provision the host")
             for command in commands:

@@ -102,7 +102,6 @@ class StepRunner:
             raise
         await self._report(StepEvent(name, state, detail, time.monotonic() - begun))
 
-
     def _not_standing(self, name: str, left: list[Command]) -> EnvironmentProblem:
         return EnvironmentProblem(
             f"{self.remote.name}: step {name} ran, but its result does not stand: {summary(left)}",

@@ -23,9 +23,7 @@ _SOCKET = re.compile(r"t-[0-9a-f]{8}\.sock")
 _SHORT_FOLDER = re.compile(r"/tmp/ringrift-[A-Za-z0-9]{8}")  # noqa: S108 - made by mktemp -d, mode 0700
 
 
-async def hold(
-    remote: Remote, root: str, agents_socket: Path, opened: Callable[[], Awaitable[None]]
-) -> None:
+async def hold(remote: Remote, root: str, agents_socket: Path, opened: Callable[[], Awaitable[None]]) -> None:
     """Forward, publish where, call `opened`, and return when the connection ends. `root` is absolute."""
     folder = f"{root}/run"
     await remote.files.mkdir(folder, 0o700)

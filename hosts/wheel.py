@@ -25,7 +25,7 @@ from ringrift import __version__
 from ringrift.errors import EnvironmentProblem
 
 PACKAGES = ("agents", "inference", "ringrift")
-LEFT_OUT = ("ringrift/cli/", "ringrift/client.py", "ringrift/control/")
+LEFT_OUT = ("ringrift/cli/", "ringrift/client", "ringrift/control/")
 """Parts of our packages that no host runs."""
 DIST_INFO = f"ringrift-{__version__}.dist-info"
 _WHEEL = b"Wheel-Version: 1.0\nGenerator: ringrift\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

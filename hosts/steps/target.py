@@ -19,7 +19,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 KEPT_GENERATIONS = 3
 NOWHERE = "none"
-"""What `previous` says after the first swap of a target."""
+"""What `previous` says when nothing was proven before."""
 STOP_SECONDS = 40.0
 """The service answers what is open before it ends: 2 s for idle connections, 30 s for the longest search."""
 
@@ -101,15 +101,15 @@ def plan_models(facts: Facts, order: DeployOrder) -> list[Command]:
 
 
 def plan_swap(facts: Facts, order: DeployOrder) -> list[Command]:
-    """Point `current` to the generation, and remember in `previous` where it pointed until it is proven."""
+    """Point `current` to the generation; until it is proven, `previous` says what was proven last."""
     seen = facts.target or TargetFacts()
     if seen.current == pointer(order):
         return []
     folder = layout.target(facts.root, order.target)
-    return [
-        Link(posixpath.join(folder, "previous"), seen.current or NOWHERE),
-        Link(posixpath.join(folder, "current"), pointer(order)),
-    ]
+    swap: list[Command] = [Link(posixpath.join(folder, "current"), pointer(order))]
+    if seen.previous is not None:
+        return swap
+    return [Link(posixpath.join(folder, "previous"), seen.current or NOWHERE), *swap]
 
 
 def plan_restore(facts: Facts, before: Facts, order: DeployOrder, host: str) -> list[Command]:

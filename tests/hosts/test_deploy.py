@@ -161,9 +161,7 @@ async def test_a_first_deployment_that_fails_leaves_nothing_current(stub_fleet, 
     assert not (folder(host) / "current").is_symlink()
 
 
-async def test_a_port_that_is_taken_is_named_and_the_previous_serves_on(
-    stub_fleet, host, report, make_order
-):
+async def test_a_port_that_is_taken_is_named_and_the_previous_serves_on(stub_fleet, host, report, make_order):
     good = make_order(1, hex8_2p=b"one")
     await stub_fleet.deploy(host.spec, good, report)
     with socket.socket() as taken:

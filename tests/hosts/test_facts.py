@@ -1,0 +1,153 @@
+"""Looking at a host: typed facts, or a clear error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hosts.fact_script import probe
+from hosts.facts import Question, extract, gather, parse
+from hosts.layout import check_root
+from ringrift.errors import BadInput, CorruptData, EnvironmentProblem
+
+SEEN = {
+    "os": "Linux",
+    "arch": "x86_64",
+    "user": "ops",
+    "uid": "1000",
+    "home": "/home/ops",
+    "root": "/home/ops/ringrift",
+    "disk_free_kib": "1048576",
+    "writable": "yes",
+    "systemd": "none",
+    "base_python": "/usr/bin/python3.11",
+    "base_venv": "yes",
+    "own_python": "no",
+    "named_python": "no",
+    "probe": json.dumps(
+        {"python": "/usr/bin/python3.11", "version": "3.11.2", "markers": {}, "packages": {"numpy": None}}
+    ),
+}
+
+
+def test_what_the_script_prints_becomes_typed_facts():
+    facts = parse("alpha", SEEN)
+    assert (facts.uid, facts.disk_free_kib, facts.writable, facts.base_venv) == (1000, 1048576, True, True)
+    assert facts.interpreter.version == "3.11.2"
+    assert facts.agent.enrolled is False
+    assert facts.releases == ()
+
+
+def test_facts_cannot_be_changed():
+    facts = parse("alpha", SEEN)
+    with pytest.raises(ValueError, match="frozen"):
+        facts.root = "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("uid", "root"),
+        ("disk_free_kib", ""),
+        ("disk_free_kib", "-5"),
+        ("systemd", "upstart"),
+        ("writable", "perhaps"),
+        ("probe", "Traceback (most recent call last):"),
+        ("probe", "[1, 2]"),
+        ("probe", '{"python": 3}'),
+        ("probe", '{"python": "p", "version": "3", "markers": {}, "packages": {}, "releases": "none"}'),
+    ],
+)
+def test_garbage_in_a_fact_is_corrupt_data_that_names_host_and_field(name, value):
+    with pytest.raises(CorruptData, match="facts of alpha cannot be used") as caught:
+        parse("alpha", {**SEEN, name: value})
+    if name != "probe":
+        assert name in caught.value.message
+
+
+@pytest.mark.parametrize("name", [name for name in SEEN if name != "probe"])
+def test_a_missing_fact_is_corrupt_data(name):
+    with pytest.raises(CorruptData, match=name):
+        parse("alpha", {key: value for key, value in SEEN.items() if key != name})
+
+
+def test_only_what_stands_between_the_markers_counts():
+    inside = "os=Linux\nodd line\nroot=/a=b\n"
+    text = f"motd\nos=Plan9\nringrift-facts-begin n1\n{inside}ringrift-facts-end n1\nbye=1\n"
+    assert extract(text, "n1") == {"os": "Linux", "root": "/a=b"}
+
+
+@pytest.mark.parametrize("text", ["", "ringrift-facts-begin n1\nos=Linux\n", "ringrift-facts-end n1\n"])
+def test_output_without_both_markers_is_no_answer(text):
+    assert extract(text, "n1") is None
+
+
+async def test_a_real_host_is_looked_at(remote, host):
+    question = Question(root=str(host.root), python=sys.executable, packages=("numpy", "nope"))
+    facts = await gather(remote, question)
+    assert facts.root == str(host.root)
+    assert facts.named_python
+    assert facts.interpreter.packages["numpy"]
+    assert facts.interpreter.packages["nope"] is None
+    assert facts.interpreter.version == ".".join(map(str, sys.version_info[:3]))
+    assert facts.modes["releases"] is None
+
+
+async def test_a_root_below_the_home_is_resolved_the_same_everywhere(remote, host):
+    facts = await gather(remote, Question(root="~/my ringrift"))
+    assert facts.home == str(host.folder / "home")
+    assert facts.root == f"{host.folder}/home/my ringrift"
+    assert await remote.absolute("~/my ringrift") == facts.root
+    assert await remote.absolute("/elsewhere") == "/elsewhere"
+
+
+async def test_a_python_on_the_path_is_found_where_none_is_named(remote, host):
+    facts = await gather(remote, Question(root=str(host.root)))
+    assert facts.base_python.startswith("/")
+    assert not facts.named_python
+    assert not facts.own_python
+
+
+async def test_looking_changes_nothing(remote, host):
+    await gather(remote, Question(root=str(host.root), python=sys.executable))
+    assert not host.root.exists()
+
+
+async def test_a_login_shell_that_runs_nothing_is_named(fleet, start_host, monkeypatch, tmp_path):
+    shell = tmp_path / "nologin"
+    shell.write_text("#!/bin/sh\necho This account is currently not available.\nexit 1\n")
+    shell.chmod(0o755)
+    monkeypatch.setenv("SHELL", str(shell))
+    host = start_host(kind="double")
+    with pytest.raises(EnvironmentProblem, match="currently not available"):
+        await fleet.agent_enrolled(host.spec)
+
+
+@pytest.mark.parametrize("root", ["", "relative", "/", "//", "~user/x", "/a/../b", "/a\nb", "~/..", "-rf"])
+def test_a_root_that_is_no_folder_of_its_own_is_refused(root):
+    with pytest.raises(BadInput, match="bad root folder"):
+        check_root(root)
+
+
+async def test_a_bad_root_is_refused_before_anything_is_sent(fleet, host, report):
+    with pytest.raises(BadInput):
+        await fleet.provision(replace(host.spec, root="/"), None, report)
+
+
+def test_the_probe_travels_through_any_login_shell():
+    assert "\\" not in probe()
+    assert len(probe()) < 64_000
+
+
+def test_the_probe_uses_the_standard_library_only():
+    imported = {line.split()[1] for line in probe().splitlines() if line.startswith(("import ", "from "))}
+    assert imported - {"__future__"} <= set(sys.stdlib_module_names)
+
+
+def test_the_probe_speaks_of_secrets_by_their_hash_only():
+    text = Path(sys.modules["hosts.fact_script"].__file__).with_name("probe.py").read_text()
+    assert '"token": hashlib.sha256(' in text
