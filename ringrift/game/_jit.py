@@ -1,6 +1,6 @@
 """The one way to compile a function of the engine, of the players and of the nets.
 
-`jit` is `numba.njit` with four decisions that hold everywhere:
+`jit` is `numba.njit` with five decisions that hold everywhere:
 
 * Code is generated for the generic CPU of the architecture, so that a compile cache made on one host is
   valid on every other host of that architecture.
@@ -9,6 +9,8 @@
   on returning the old results.
 * A call with a constant (`f(x, 0)`) or a narrow integer uses the same machine code as any other call. numba
   alone would compile the function again for every constant and every width.
+* Code runs without numba's reference counting. Counting the arrays of a board's tables at every call took most
+  of the time; without it, a function that allocates does not compile.
 * The stamp also covers the numba version, the optimisation level and the bounds-check flag.
 
 The cache lies beside the source (`ringrift/__pycache__/jit`) and survives copying the tree. Where that folder
@@ -129,7 +131,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
     Functions of other packages than `LAYERS` (of a test, say) are compiled but not kept.
     """
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
     if numba_config.DISABLE_JIT:
         return dispatcher
     _share_specialisation(dispatcher)

@@ -9,7 +9,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from ringrift.game import _jit
 from ringrift.game.warmup import warm_up
@@ -71,13 +73,23 @@ def test_callers_notice_an_edit_in_another_file(copied_package: Path):
 
 def test_the_stamp_covers_packages_below_and_the_bounds_check_flag(copied_package: Path):
     code = "from ringrift.game._jit import *; print(*(cache_stamp(layer) for layer in LAYERS))"
-    game, nets, players = run_python(code, root=copied_package).split()
+    game, nets, players = run_python(code, root=copied_package, NUMBA_BOUNDSCHECK="0").split()
     checked = run_python(code, root=copied_package, NUMBA_BOUNDSCHECK="1").split()
     assert not {game, nets, players} & set(checked)
     (copied_package / "ringrift" / "nets" / "added.py").write_text("")
-    after = run_python(code, root=copied_package).split()
+    after = run_python(code, root=copied_package, NUMBA_BOUNDSCHECK="0").split()
     assert after[0] == game
     assert not {nets, players} & set(after)
+
+
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="compiling is switched off (NUMBA_DISABLE_JIT)")
+def test_a_function_that_allocates_does_not_compile():
+    @_jit.jit
+    def allocates(length):
+        return np.zeros(length)[0]
+
+    with pytest.raises(NumbaError):
+        allocates(3)
 
 
 def test_code_is_made_for_the_generic_cpu():
