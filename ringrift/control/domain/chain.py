@@ -55,6 +55,8 @@ def verify(rows: Iterable[tuple[Entry, str]], head: tuple[int, str]) -> ChainChe
         if entry.id != seen + 1 or digest(previous, entry) != recorded:
             return ChainCheck(seen, False, seen + 1)
         previous, seen = recorded, entry.id
-    if (seen, previous) != head:
+    if seen != head[0]:
         return ChainCheck(seen, False, min(seen, head[0]) + 1)
+    if previous != head[1]:
+        return ChainCheck(seen, False, seen)
     return ChainCheck(seen, True, None)

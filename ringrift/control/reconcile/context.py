@@ -41,11 +41,6 @@ class Flights:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def settle(self) -> None:
-        """Wait until nothing is under way."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
     async def close(self) -> None:
         """Cancel everything and wait for the ends."""
         for key in self:

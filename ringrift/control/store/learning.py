@@ -56,7 +56,7 @@ def fresh_data(session: Session) -> dict[str, FreshData]:
     ).all()
     time = now(session)
     return {
-        config: FreshData(int(positions), time - newest, float(soft) / positions if positions else 0.0)
+        config: FreshData(int(positions), time - newest, float(soft) / int(positions) if positions else 0.0)
         for config, positions, newest, soft in rows
     }
 

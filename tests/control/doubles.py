@@ -1,0 +1,341 @@
+"""Doubles for controller tests: a scripted agent that signs, a fleet that records, fabricated results."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+
+from ringrift.control.domain.ports import (
+    DeployOrder,
+    HostSpec,
+    ProvisionOutcome,
+    Serving,
+    ShownKey,
+    StepEvent,
+    StepReport,
+)
+from ringrift.game.config import GameConfig
+from ringrift.protocol import agent as wire
+from ringrift.protocol.jobs import EvaluateSpec, IngestSpec, SelfplaySpec, TrainSpec, parse_spec, sequences
+
+KINDS = ("selfplay", "ingest", "train", "evaluate")
+RELEASE = "abcdef012345"
+
+
+def sha(*parts: object) -> str:
+    """Return a SHA-256 that stands for these words."""
+    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+
+
+def client(app: FastAPI, **headers: str) -> httpx.AsyncClient:
+    """Return an HTTP client of an app in this process."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://controller", headers=headers)
+
+
+class ScriptedAgent:
+    """An agent that does exactly what a test tells it, over the real agents' API."""
+
+    def __init__(self, app: FastAPI, host: str) -> None:
+        self.http = client(app)
+        self.host = host
+        self.key = Ed25519PrivateKey.generate()
+        self.id = ""
+        self.incarnation = "first"
+
+    @property
+    def public_key(self) -> str:
+        return base64.b64encode(self.key.public_key().public_bytes_raw()).decode()
+
+    def signed(self, text: bytes) -> dict[str, str]:
+        signature = base64.b64encode(self.key.sign(text)).decode()
+        return {wire.AGENT_HEADER: self.id, wire.SIGNATURE_HEADER: signature}
+
+    async def enrol(self, token: str) -> httpx.Response:
+        wish = wire.EnrolRequest(token=token, host=self.host, public_key=self.public_key)
+        answer = await self.http.post(wire.ENROL, content=wish.model_dump_json())
+        if answer.status_code == 200:
+            self.id = answer.json()["agent"]
+        return answer
+
+    async def post(self, path: str, body: bytes) -> httpx.Response:
+        return await self.http.post(
+            path, content=body, headers=self.signed(wire.signing_text("POST", path, body))
+        )
+
+    async def beat(self, *running: wire.Progress, release: str = RELEASE) -> wire.BeatReply:
+        wish = wire.BeatRequest(
+            version="0.1.0",
+            release=release,
+            incarnation=self.incarnation,
+            telemetry=wire.Telemetry(cpus=2),
+            running=list(running),
+        )
+        answer = await self.post(wire.BEAT, wish.model_dump_json().encode())
+        assert answer.status_code == 200, answer.text
+        return wire.BeatReply.model_validate(answer.json())
+
+    async def lease(self, *kinds: str) -> wire.LeaseReply:
+        wish = wire.LeaseRequest(kinds=list(kinds or KINDS))
+        answer = await self.post(wire.LEASE, wish.model_dump_json().encode())
+        assert answer.status_code == 200, answer.text
+        return wire.LeaseReply.model_validate(answer.json())
+
+    async def upload(self, content: bytes, name: str | None = None) -> httpx.Response:
+        digest = name or hashlib.sha256(content).hexdigest()
+        path = f"{wire.ARTIFACTS}/{digest}"
+        headers = self.signed(wire.streaming_signing_text("PUT", path, digest))
+        return await self.http.put(path, content=content, headers=headers)
+
+    async def download(self, digest: str, **headers: str) -> httpx.Response:
+        path = f"{wire.ARTIFACTS}/{digest}"
+        signed = self.signed(wire.signing_text("GET", path, b""))
+        return await self.http.get(path, headers={**signed, **headers})
+
+    async def report(
+        self, assignment: wire.Assignment, sequence: int, payload: dict[str, Any], artifacts: list[str]
+    ) -> httpx.Response:
+        wish = wire.ResultRequest(
+            assignment=assignment.assignment,
+            epoch=assignment.epoch,
+            sequence=sequence,
+            payload=payload,
+            artifacts=artifacts,
+        )
+        return await self.post(wire.RESULTS, wish.model_dump_json().encode())
+
+    async def finish(
+        self, assignment: wire.Assignment, outcome: str = "succeeded", reason: str = ""
+    ) -> wire.FinishReply:
+        wish = wire.FinishRequest(
+            assignment=assignment.assignment, epoch=assignment.epoch, outcome=outcome, reason=reason
+        )
+        answer = await self.post(wire.FINISH, wish.model_dump_json().encode())
+        assert answer.status_code == 200, answer.text
+        return wire.FinishReply.model_validate(answer.json())
+
+    async def do_unit(
+        self, assignment: wire.Assignment, sequence: int, work: Fabrication
+    ) -> wire.ResultReply:
+        """Do one unit of work: upload its artifacts, report it."""
+        payload, contents = work.unit(assignment.spec, sequence)
+        digests = []
+        for content in contents:
+            receipt = await self.upload(content)
+            assert receipt.status_code == 200, receipt.text
+            digests.append(receipt.json()["sha256"])
+        answer = await self.report(assignment, sequence, payload, digests)
+        assert answer.status_code == 200, answer.text
+        return wire.ResultReply.model_validate(answer.json())
+
+    async def do_job(self, assignment: wire.Assignment, work: Fabrication) -> None:
+        """Do all missing units of a job and finish it."""
+        for sequence in sequences(parse_spec(assignment.spec)):
+            if sequence not in assignment.done:
+                assert (await self.do_unit(assignment, sequence, work)).accepted
+        assert (await self.finish(assignment)).accepted
+
+
+@dataclass
+class Fabrication:
+    """Makes results that fit their spec. `share` of the games are won by the candidate (1 or 0 here)."""
+
+    candidate_wins: bool = True
+    plies: int = 60
+    decisions: int = 40
+    shards: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    unsound: set[str] = field(default_factory=set)
+
+    def unit(self, document: dict[str, Any], sequence: int) -> tuple[dict[str, Any], list[bytes]]:
+        """Return the payload of one unit and the bytes of its artifacts."""
+        spec = parse_spec(document)
+        if isinstance(spec, SelfplaySpec):
+            return self._selfplay(spec, sequence)
+        if isinstance(spec, IngestSpec):
+            return self._ingest(spec), []
+        if isinstance(spec, TrainSpec):
+            return self._train(spec)
+        return self._evaluate(spec, sequence)
+
+    def _games(self, config: str, count: int, *words: object) -> list[dict[str, Any]]:
+        players = GameConfig.parse(config).players
+        return [
+            {
+                "game_id": sha(*words, number),
+                "winner": number % players + 1,
+                "plies": self.plies,
+                "decisions": self.decisions,
+            }
+            for number in range(count)
+        ]
+
+    def _selfplay(self, spec: SelfplaySpec, sequence: int) -> tuple[dict[str, Any], list[bytes]]:
+        content = f"shard {spec.seed} {sequence}".encode()
+        name = hashlib.sha256(content).hexdigest()
+        self.shards[name] = self._games(spec.config, spec.games_per_shard, spec.seed, sequence)
+        payload = {
+            "kind": "selfplay",
+            "config": spec.config,
+            "shard": name,
+            "games": self.shards[name],
+            "seconds": 1.0,
+        }
+        return payload, [content]
+
+    def _ingest(self, spec: IngestSpec) -> dict[str, Any]:
+        if spec.shard in self.unsound:
+            return {
+                "kind": "ingest",
+                "config": spec.config,
+                "shard": spec.shard,
+                "sound": False,
+                "reason": "game 3: illegal move",
+            }
+        return {
+            "kind": "ingest",
+            "config": spec.config,
+            "shard": spec.shard,
+            "sound": True,
+            "games": self.shards[spec.shard],
+            "soft_target_share": 0.5,
+        }
+
+    def _train(self, spec: TrainSpec) -> tuple[dict[str, Any], list[bytes]]:
+        content = f"model {spec.dataset} {spec.parent}".encode()
+        payload = {
+            "kind": "train",
+            "config": spec.config,
+            "dataset": spec.dataset,
+            "model": hashlib.sha256(content).hexdigest(),
+            "architecture": spec.architecture.model_dump(),
+            "positions": 1000,
+            "train_loss": 1.0,
+            "holdout_loss": 1.1,
+            "parent_holdout_loss": 1.2 if spec.parent else None,
+            "holdout_value_accuracy": 0.6,
+            "seconds": 5.0,
+        }
+        return payload, [content]
+
+    def _evaluate(self, spec: EvaluateSpec, sequence: int) -> tuple[dict[str, Any], list[bytes]]:
+        players = GameConfig.parse(spec.config).players
+        content = f"block {spec.evaluation} {sequence}".encode()
+        name = hashlib.sha256(content).hexdigest()
+        games = self._games(spec.config, players, spec.evaluation, sequence)
+        for seat, game in enumerate(games, 1):
+            game["winner"] = seat if self.candidate_wins else seat % players + 1
+        self.shards[name] = games
+        payload = {
+            "kind": "evaluate",
+            "config": spec.config,
+            "evaluation": spec.evaluation,
+            "block": sequence,
+            "shard": name,
+            "games": games,
+            "candidate_seats": list(range(1, players + 1)),
+        }
+        return payload, [content]
+
+
+HOST_KEY = (
+    "ssh-ed25519 "
+    + base64.b64encode(
+        (11).to_bytes(4, "big") + b"ssh-ed25519" + (32).to_bytes(4, "big") + bytes(range(32))
+    ).decode()
+)
+OTHER_KEY = (
+    "ssh-ed25519 "
+    + base64.b64encode(
+        (11).to_bytes(4, "big") + b"ssh-ed25519" + (32).to_bytes(4, "big") + bytes(32)
+    ).decode()
+)
+
+Provisioned = Callable[[HostSpec, str | None], Awaitable[None]]
+
+
+class RecordingFleet:
+    """A fleet without machines. It remembers every call; a test says how each one ends."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.tokens: list[str | None] = []
+        self.orders: list[DeployOrder] = []
+        self.enrolled: set[str] = set()
+        self.failures: dict[str, list[Exception]] = {}
+        self.cuts: dict[str, asyncio.Event] = {}
+        self.serving: dict[str, Serving] = {}
+        self.after_provision: Provisioned | None = None
+        self.stand_still: asyncio.Event | None = None
+        self.closed = False
+
+    def fail(self, call: str, *errors: Exception) -> None:
+        """Let the next calls of this name end with these errors."""
+        self.failures[call] = list(errors)
+
+    def _call(self, name: str, subject: str) -> None:
+        self.calls.append((name, subject))
+        if self.failures.get(name):
+            raise self.failures[name].pop(0)
+
+    def named(self, name: str) -> list[str]:
+        """Return the subjects of all calls of this name."""
+        return [subject for call, subject in self.calls if call == name]
+
+    async def scan(self, address: str, port: int) -> list[ShownKey]:
+        self._call("scan", f"{address}:{port}")
+        return [ShownKey("ssh-ed25519", "SHA256:shown", HOST_KEY)]
+
+    async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
+        await report(StepEvent("facts", "running"))
+        self._call("provision", host.name)
+        self.tokens.append(token)
+        await report(StepEvent("facts", "done", "linux", 0.1))
+        await report(StepEvent("release", "running"))
+        if self.stand_still is not None:
+            await self.stand_still.wait()
+        await report(StepEvent("release", "unchanged", RELEASE, 0.2))
+        if self.after_provision is not None:
+            await self.after_provision(host, token)
+        self.enrolled.add(host.name)
+        return ProvisionOutcome({"system": "linux"}, RELEASE)
+
+    async def hold_tunnel(
+        self, host: HostSpec, agents_socket: Path, opened: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._call("hold_tunnel", host.name)
+        self.cuts[host.name] = asyncio.Event()
+        await opened()
+        await self.cuts[host.name].wait()
+
+    async def agent_enrolled(self, host: HostSpec) -> bool:
+        self._call("agent_enrolled", host.name)
+        return host.name in self.enrolled
+
+    async def restart_agent(self, host: HostSpec) -> None:
+        self._call("restart_agent", host.name)
+
+    async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
+        self.orders.append(order)
+        await report(StepEvent("copy", "running"))
+        self._call("deploy", order.target)
+        if self.stand_still is not None:
+            await self.stand_still.wait()
+        await report(StepEvent("copy", "done", "", 0.1))
+        said = Serving(True, order.generation, {model.config: model.sha256 for model in order.models})
+        return self.serving.setdefault(order.target, said) if order.target in self.serving else said
+
+    async def observe(self, host: HostSpec, target: str, port: int) -> Serving:
+        self._call("observe", target)
+        return self.serving[target]
+
+    async def close(self) -> None:
+        self.closed = True

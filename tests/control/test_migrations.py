@@ -1,0 +1,85 @@
+"""Migrations on both databases: up, down, up again, data, and a database that is newer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import URL
+from sqlmodel import Session, SQLModel, select
+
+from ringrift.control.store import migrate
+from ringrift.control.store.clock import now
+from ringrift.control.store.engine import Engines, open_engines
+from ringrift.control.store.events import record, verify_chain
+from ringrift.control.store.tables import Event, Host
+from ringrift.errors import EnvironmentProblem
+from tests.control.doubles import HOST_KEY
+
+
+@pytest.fixture
+def engines(database: URL) -> Iterator[Engines]:
+    opened = open_engines(database)
+    yield opened
+    with opened.writer.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    migrate.upgrade(opened.writer)
+    opened.dispose()
+
+
+def fill(engines: Engines) -> None:
+    with Session(engines.writer) as session:
+        time = now(session)
+        session.add(
+            Host(
+                name="alpha",
+                state="new",
+                user="u",
+                address="a",
+                port=22,
+                host_key=HOST_KEY,
+                fingerprint="f",
+                confirmed_by="fingerprint",
+                root="r",
+                added_at=time,
+                changed_at=time,
+            )
+        )
+        record(session, "ann", "host.added", "alpha", weights=[0.1, None, "ü"])
+        session.commit()
+
+
+def test_the_schema_after_all_migrations_is_the_tables(engines: Engines) -> None:
+    with engines.reader.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
+
+
+def test_migrating_again_changes_nothing_and_keeps_data(engines: Engines) -> None:
+    fill(engines)
+    migrate.upgrade(engines.writer)
+    with Session(engines.reader) as session:
+        assert session.get(Host, "alpha") is not None
+        assert verify_chain(session).sound
+        assert session.exec(select(Event.detail)).one() == {"weights": [0.1, None, "ü"]}
+
+
+def test_down_and_up_again_with_data(engines: Engines) -> None:
+    fill(engines)
+    migrate.downgrade(engines.writer, "base")
+    assert set(inspect(engines.writer).get_table_names()) <= {"alembic_version"}
+    assert migrate.revision(engines.writer) is None
+    migrate.upgrade(engines.writer)
+    fill(engines)
+    assert migrate.revision(engines.writer) == "0001"
+
+
+def test_a_database_newer_than_the_code_is_refused_in_one_line(engines: Engines) -> None:
+    with engines.writer.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(EnvironmentProblem) as refused:
+        migrate.upgrade(engines.writer)
+    assert "revision 9999, which is newer than this code" in refused.value.line()
+    assert refused.value.exit_status == 9 and "\n" not in refused.value.line()

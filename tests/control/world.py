@@ -1,0 +1,166 @@
+"""A controller without processes: real store, real APIs, real reconcilers, doubles for hosts and agents."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlmodel import Session
+
+from ringrift.control.api.agents import agents_app
+from ringrift.control.api.operators import operators_app
+from ringrift.control.artifacts import ArtifactStore
+from ringrift.control.leadership import take_over
+from ringrift.control.reconcile.context import Context
+from ringrift.control.reconcile.table import RECONCILERS
+from ringrift.control.settings import Settings, parse_settings
+from ringrift.control.store import fleet
+from ringrift.control.store.clock import now
+from ringrift.control.store.store import Store
+from ringrift.control.store.tables import Agent, Host
+from tests.control.doubles import HOST_KEY, KINDS, RELEASE, Fabrication, RecordingFleet, ScriptedAgent, client
+
+T = TypeVar("T")
+TOKEN = "operator-token-for-tests"
+CONFIG = "hex8_2p"
+
+
+def small_settings(**sections: dict[str, Any]) -> Settings:
+    """Return settings under which a few fabricated shards are enough."""
+    document: dict[str, dict[str, Any]] = {
+        "agents": {"heartbeat_wait_seconds": 20.0, "retry_seconds": 0.0, "patience_seconds": 600.0},
+        "selfplay": {"games_per_shard": 4, "shards_per_job": 2},
+        "training": {"min_positions": 600},
+        "evaluation": {"max_blocks": 40, "blocks_per_job": 2, "jobs_ahead": 2},
+        "limits": {"pass_seconds": 0.01, "free_bytes": 0, "reconnect_seconds": 0.01},
+    }
+    for name, values in sections.items():
+        document.setdefault(name, {}).update(values)
+    return parse_settings(document, "test settings")
+
+
+class World:
+    """Everything that a controller test needs. `restart` is what kill -9 and a new start are to the store."""
+
+    def __init__(self, url: Any, home: Path, settings: Settings) -> None:
+        self.url, self.home, self.settings = url, home, settings
+        self.fleet = RecordingFleet()
+        self.work = Fabrication()
+        self._open()
+
+    def _open(self) -> None:
+        self.store = Store(self.url)
+        limits = self.settings.limits
+        artifacts = ArtifactStore(
+            self.home / "artifacts", max_bytes=limits.upload_bytes, free_bytes=limits.free_bytes
+        )
+        artifacts.prepare()
+        socket = self.home / "run" / "agents.sock"
+        self.context = Context(self.store, artifacts, self.fleet, self.settings, self.home, socket)
+        self.agents_app = agents_app(self.context)
+        self.operators_app = operators_app(self.context, TOKEN)
+        self.http = client(self.operators_app, authorization=f"Bearer {TOKEN}")
+
+    async def close(self) -> None:
+        await self.context.flights.close()
+        self.store.close()
+
+    async def restart(self) -> None:
+        """Drop everything but the database and the files, and begin anew as a starting controller does."""
+        await self.close()
+        self._open()
+        await take_over(self.context)
+
+    async def write(self, work: Callable[[Session], T]) -> T:
+        return await self.store.write(work)
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        return await self.store.read(work)
+
+    async def get(self, path: str) -> Any:
+        answer = await self.http.get(f"/v1{path}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def post(self, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = await self.http.post(f"/v1{path}", json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def agent(self, name: str, slots: int = 1) -> ScriptedAgent:
+        """Return an enrolled agent that has beaten once, on a ready host."""
+
+        def ready_host(session: Session) -> str:
+            time = now(session)
+            session.add(
+                Host(
+                    name=name,
+                    state="ready",
+                    user="u",
+                    address="127.0.0.2",
+                    port=22,
+                    host_key=HOST_KEY,
+                    fingerprint="SHA256:x",
+                    confirmed_by="fingerprint",
+                    root="ringrift",
+                    slots=slots,
+                    release=RELEASE,
+                    tunnel="open",
+                    added_at=time,
+                    changed_at=time,
+                )
+            )
+            session.flush()
+            return fleet.mint_token(session, name, 900.0)
+
+        agent = ScriptedAgent(self.agents_app, name)
+        answer = await agent.enrol(await self.write(ready_host))
+        assert answer.status_code == 200, answer.text
+        await agent.beat()
+        await self.write(lambda session: _offer_all(session, agent.id))
+        return agent
+
+    async def reconcile(self, *names: str) -> int:
+        """Make passes of the reconcilers (all, or the named ones) until one changes nothing; count them."""
+        chosen = [item for item in RECONCILERS if not names or item.name in names]
+        for passes in range(1, 50):
+            changed = [await item.step(self.context) for item in chosen]
+            if not any(changed):
+                return passes
+        raise AssertionError("the reconcilers never come to rest")
+
+    async def finish_operations(self) -> None:
+        """Start the running operations and wait for their ends."""
+        await self.reconcile("operations")
+        tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("operation:")]
+        await asyncio.gather(*tasks)
+
+    async def enable(self, config: str = CONFIG) -> None:
+        await self.post(f"/configs/{config}/enabled", {"enabled": True})
+
+    async def run_until(
+        self, agents: list[ScriptedAgent], done: Callable[[], Any], rounds: int = 200
+    ) -> None:
+        """Let agents work and reconcilers pass until `done()` is true."""
+        for _ in range(rounds):
+            await self.reconcile_pipeline()
+            if await done():
+                return
+            for agent in agents:
+                reply = await agent.lease()
+                if reply.assignment is not None:
+                    await agent.do_job(reply.assignment, self.work)
+        raise AssertionError("the pipeline did not get there")
+
+    async def reconcile_pipeline(self) -> None:
+        await self.reconcile(*(item.name for item in RECONCILERS[:7]))
+
+
+def _offer_all(session: Session, agent_id: str) -> None:
+    """Note what an agent's first question for work would have told: it runs every kind."""
+    row = session.get(Agent, agent_id)
+    assert row is not None
+    row.kinds = list(KINDS)
+    session.add(row)
