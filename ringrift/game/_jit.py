@@ -9,8 +9,8 @@
   on returning the old results.
 * A call with a constant (`f(x, 0)`) or a narrow integer uses the same machine code as any other call. numba
   alone would compile the function again for every constant and every width.
-* Code runs without numba's reference counting. Counting the arrays of a board's tables at every call took most
-  of the time; without it, a function that allocates does not compile.
+* Code runs without numba's reference counting. Counting the arrays of a board's tables at every call took
+  most of the time; without it, a function that allocates does not compile.
 * The stamp also covers the numba version, the optimisation level and the bounds-check flag.
 
 The cache lies beside the source (`ringrift/__pycache__/jit`) and survives copying the tree. Where that folder

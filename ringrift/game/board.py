@@ -120,6 +120,13 @@ def any_rings(states, i, seat):
 
 
 @jit
+def is_bare(states, i, cell):
+    """True when the cell holds nothing."""
+    s = states[i]
+    return s["height"][cell] == 0 and s["marker"][cell] == 0 and s["collapsed"][cell] == 0
+
+
+@jit
 def is_blocked(states, i, cell):
     """True when nothing can pass or land: a stack or a collapsed space."""
     s = states[i]

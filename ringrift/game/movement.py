@@ -31,7 +31,7 @@ def direction_between(geo, cell, other):
     """Direction of the ray from one cell through another one on it."""
     dx = np.int64(geo.xy[other, 0]) - np.int64(geo.xy[cell, 0])
     dy = np.int64(geo.xy[other, 1]) - np.int64(geo.xy[cell, 1])
-    return np.int64(geo.heading[(dx > 0) - (dx < 0) + 1, (dy > 0) - (dy < 0) + 1])
+    return np.int64(geo.heading[1 + min(max(dx, -1), 1), 1 + min(max(dy, -1), 1)])
 
 
 @jit

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ringrift.game._jit import jit
-from ringrift.game.board import lift_stack, put_stack
-from ringrift.game.movement import can_act_from, can_any_stack_act
+from ringrift.game.board import is_bare, lift_stack, put_stack
+from ringrift.game.movement import can_act_from, can_any_stack_act, free_end
 from ringrift.game.moves import NO_PLACEMENT, PLACE_RING, SKIP_PLACEMENT, SWAP_SIDES, at_cell
 from ringrift.game.recovery import recovery_eligible
 
@@ -19,6 +19,17 @@ def placeable(states, i, player):
     """Rings the player may still bring onto the board: in hand, and within the own-colour supply."""
     s = states[i]
     return min(np.int64(s["hand"][player]), np.int64(s["rings_per_player"] - s["on_board"][player]))
+
+
+@jit
+def open_distance(geo, states, i, cell, most):
+    """Longest free walk from a cell along a ray, at most `most` steps."""
+    reach = 0
+    for direction in range(geo.n_dirs):
+        reach = max(reach, free_end(geo, states, i, cell, direction, 0, most))
+        if reach == most:
+            break
+    return reach
 
 
 @jit
@@ -69,8 +80,10 @@ def add_placements(geo, states, i, out, n):
     player = np.int64(s["player"])
     most = min(placeable(states, i, player), MOST_RINGS)
     for cell in range(geo.n_cells):
+        # A stack of n rings moves wherever n steps are free: then its capture need not be looked for.
+        reach = open_distance(geo, states, i, cell, most) if is_bare(states, i, cell) else 0
         for count in range(1, most + 1):
-            if may_place(geo, states, i, cell, count, player):
+            if count <= reach or may_place(geo, states, i, cell, count, player):
                 out[n] = at_cell(PLACE_RING, cell, count)
                 n += 1
     if may_skip_placement(geo, states, i, player):

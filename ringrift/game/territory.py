@@ -30,34 +30,43 @@ def label_root(label, cell):
 
 @jit
 def join_earlier(geo, label, cell):
-    """Join a cell with the components of its neighbours of smaller number; the smallest cell is the root."""
+    """Join a cell with the components of its neighbours of smaller number; the smallest cell is the root.
+
+    Returns by how many the components have grown: 1 for a cell on its own, less for each one joined.
+    """
     root = cell
     label[cell] = cell
+    grown = 1
     for slot in range(3):
         near = np.int64(geo.earlier[cell, slot])
         if near == NONE:
-            return
+            break
         if label[near] != NONE:
             other = label_root(label, near)
-            label[max(root, other)] = min(root, other)
-            root = min(root, other)
+            if other != root:
+                label[max(root, other)] = min(root, other)
+                root = min(root, other)
+                grown -= 1
+    return grown
 
 
 @jit
 def label_family(geo, states, i, family, label):
     """Label each cell with the smallest cell of its component; cells that bound the family get `NONE`.
 
-    Two passes with union-find (Rosenfeld and Pfaltz, 1966).
+    Two passes with union-find (Rosenfeld and Pfaltz, 1966). Returns the number of components.
     """
     s = states[i]
+    components = 0
     for cell in range(geo.n_cells):
         if s["collapsed"][cell] > 0 or (family > 0 and s["marker"][cell] == family):
             label[cell] = NONE
         else:
-            join_earlier(geo, label, cell)
+            components += join_earlier(geo, label, cell)
     for cell in range(geo.n_cells):
         if label[cell] != NONE:
             label[cell] = label[label[cell]]
+    return components
 
 
 @jit
@@ -126,9 +135,14 @@ def family_of_whole(states, i, inside, colours, active):
 
 @jit
 def add_whole_regions(geo, states, i, scratch, active, out, n):
-    """Append the regions that only collapsed spaces bound; fill `scratch.whole` and `scratch.colours`."""
-    label_family(geo, states, i, 0, scratch.whole)
+    """Append the regions that only collapsed spaces bound; fill `scratch.whole` and `scratch.colours`.
+
+    A single component holds every stack that could pay for it, here and below.
+    """
+    components = label_family(geo, states, i, 0, scratch.whole)
     note_marker_colours(geo, states, i, scratch)
+    if components == 1:
+        return n
     payers = tally_components(geo, states, i, scratch.whole, scratch)
     for cell in range(geo.n_cells):
         if scratch.whole[cell] == cell and scratch.payers[cell] < payers:
@@ -143,7 +157,8 @@ def add_whole_regions(geo, states, i, scratch, active, out, n):
 @jit
 def add_marked_regions(geo, states, i, scratch, colour, active, out, n):
     """Append the regions that markers of the colour bound; needs `scratch.whole` and `scratch.colours`."""
-    label_family(geo, states, i, colour, scratch.label)
+    if label_family(geo, states, i, colour, scratch.label) == 1:
+        return n
     payers = tally_components(geo, states, i, scratch.label, scratch)
     for cell in range(geo.n_cells):
         if (
