@@ -32,8 +32,14 @@ def small_settings(**sections: dict[str, Any]) -> Settings:
     document: dict[str, dict[str, Any]] = {
         "agents": {"heartbeat_wait_seconds": 20.0, "retry_seconds": 0.0, "patience_seconds": 600.0},
         "selfplay": {"games_per_shard": 4, "shards_per_job": 2},
-        "training": {"min_positions": 600},
-        "evaluation": {"max_blocks": 40, "blocks_per_job": 2, "jobs_ahead": 2},
+        "training": {"min_positions": 300},
+        "evaluation": {
+            "max_blocks": 40,
+            "blocks_per_job": 2,
+            "jobs_ahead": 2,
+            "elo1": 450.0,
+            "anchor_elo1": 450.0,
+        },
         "limits": {"pass_seconds": 0.01, "free_bytes": 0, "reconnect_seconds": 0.01},
     }
     for name, values in sections.items():
