@@ -16,6 +16,7 @@ from ringrift.errors import BadInput, RingRiftError
 from ringrift.game.config import GameConfig
 
 _DEFAULT_PORT = 8600
+_STOP_SECONDS = 2.0
 _MODELS_VARIABLE = "RINGRIFT_MODELS_PATH"
 _EXPECTED_VARIABLE = "RINGRIFT_EXPECTED_CONFIGS"
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -70,17 +71,20 @@ def _serve(options: argparse.Namespace) -> None:
     from inference.app import build_app
     from inference.pool import SearchPool
     from inference.watch import Watcher
+    from ringrift.players.warmup import warm_up
 
     torch.set_num_threads(1)
-    watcher = Watcher(options.models, options.expect)
+    watcher = Watcher(options.models, options.expect, warm_up)
     pool = SearchPool(options.workers, options.waiting)
     watcher.start()
     logging.getLogger("inference").info("listening on %s", found.getsockname())
     try:
         Server(build_app(watcher, pool)).run(sockets=[found])
     finally:
-        watcher.stop()
         pool.close()
+        if not watcher.stop(_STOP_SECONDS):
+            # A compiler or a loader at work cannot be interrupted, and nothing of it is needed any more.
+            os._exit(0)
 
 
 def _from_environment(name: str, kind: type) -> object:

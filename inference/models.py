@@ -57,6 +57,19 @@ class ModelSet:
         return model
 
 
+def load_model(entry: Entry) -> Model:
+    """Load and prove one model.
+
+    Raises `NotFound` without its file, `CorruptData` for another hash or an illegal move, `IncompatibleModel`
+    for a model of another config.
+    """
+    net, _ = load_checkpoint(entry.path, entry.sha256, entry.config.key)
+    model = Model(entry.config, entry.sha256, entry.generation, net)
+    prove(model)
+    log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
+    return model
+
+
 def load_set(manifest: Manifest, present: ModelSet) -> tuple[ModelSet, list[str]]:
     """Load every model of a manifest that verifies; return them and what is wrong with the others.
 
@@ -77,11 +90,7 @@ def _load(entry: Entry, present: ModelSet) -> Model:
     if known is not None and known.sha256 == entry.sha256:
         _check_hash(entry)
         return replace(known, generation=entry.generation)
-    net, _ = load_checkpoint(entry.path, entry.sha256, entry.config.key)
-    model = Model(entry.config, entry.sha256, entry.generation, net)
-    prove(model)
-    log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
-    return model
+    return load_model(entry)
 
 
 def _check_hash(entry: Entry) -> None:

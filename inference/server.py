@@ -25,19 +25,20 @@ IDLE_SECONDS = 2.0
 DRAIN_SECONDS = 30.0
 """How long the longest search may take to end."""
 _BACKLOG = 1024
+_LAST_PORT = 65535
 _LOOK_SECONDS = 0.05
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; raise `EnvironmentProblem` when the address cannot be had."""
+    if not 0 <= port <= _LAST_PORT:
+        raise BadInput(f"{port} is no port", hint=f"use 0 to {_LAST_PORT}")
     try:
         address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(address[0], socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address[4])
         found.listen(_BACKLOG)
-    except OverflowError:
-        raise BadInput(f"{port} is no port", hint="use 0 to 65535") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             hint = "stop what listens there or choose another port"

@@ -1,61 +1,75 @@
-"""`python -m inference.verify DIR`: prove a folder of models before anything serves it.
+"""`python -m inference.verify FOLDER`: would this folder of models serve? Asked before a deployment swaps.
 
-Loads every model that the manifest names, after checking its SHA-256, and plays a move with each. Prints one
-JSON line: `{"ok": true, "moves": {config: key}}` or `{"ok": false, "error": {"code", "message"}}`, and ends
-with the exit status of the error.
+Checks every file against the manifest, loads it, and plays one move per level. The last line printed is the
+verdict as JSON, `{"ok": true, "moves": {"hex8_2p": "P:0,0*1"}}` or
+`{"ok": false, "error": {"code", "message"}}`; the exit status is 0 or that of the error.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from inference.manifest import read_manifest
-from inference.models import Model, ModelSet, load_set, midgame
-from ringrift.errors import BadInput, CorruptData, RingRiftError
+from inference.models import Model, load_model, midgame
+from ringrift.errors import CorruptData, RingRiftError
 from ringrift.notation.keys import key_of
-from ringrift.players.base import PlayerSpec, build_player
+from ringrift.players.base import build_player
+from ringrift.players.ladder import LEVELS, level
 
-_SIMULATIONS = 8
+_SECONDS_PER_LEVEL = 0.2
+"""A level is proven by a move, not by its whole search."""
 
 
 def verify(folder: Path) -> dict[str, str]:
-    """Return the key of one legal move for each config that the folder's manifest names.
+    """Return config key -> the key of the move that its highest level played; raise what is wrong."""
+    moves: dict[str, str] = {}
+    for entry in read_manifest(folder).entries:
+        try:
+            moves[entry.config.key] = play_every_level(load_model(entry))
+        except RingRiftError as error:
+            raise type(error)(f"{entry.path.name}: {error.message}", hint=error.hint) from None
+    return moves
 
-    Raises what `read_manifest` raises, and CorruptData naming every model that cannot be served.
+
+def play_every_level(model: Model) -> str:
+    """Have every level of the ladder move in a mid-game position; return the last move's key.
+
+    Raises `CorruptData` naming the level whose move is illegal.
     """
-    models, issues = load_set(read_manifest(folder), ModelSet())
-    if issues:
-        raise CorruptData("; ".join(issues), hint="copy the models again")
-    return {key: _move(model) for key, model in sorted(models.models.items())}
-
-
-def _move(model: Model) -> str:
     game = midgame(model.config)
-    spec = PlayerSpec(kind="gumbel", model=model.sha256, simulations=_SIMULATIONS)
-    player = build_player(spec, model.config, model.net)
-    move = int(player.choose(game.states, np.ones(1, np.uint64))[0])
-    if not game.is_legal(move):
-        raise CorruptData(f"the net of {model.config.key} plays an illegal move")
+    move = 0
+    for difficulty in LEVELS:
+        rung = level(difficulty, model.config)
+        player = build_player(
+            rung.with_model(model.sha256), model.config, model.net if rung.needs_model else None
+        )
+        deadline = time.monotonic() + _SECONDS_PER_LEVEL
+        move = int(player.choose(game.states, np.ones(1, np.uint64), deadline=deadline)[0])
+        if not game.is_legal(move):
+            raise CorruptData(f"level {difficulty} plays an illegal move on {model.config.key}")
     return key_of(game, move)
 
 
 def main(arguments: list[str]) -> int:
-    """Verify one folder; return the exit status."""
+    """Verify the folder named on the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m inference.verify", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder with manifest.json and the files that it names")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        if len(arguments) != 1:
-            raise BadInput("one folder is needed", hint="python -m inference.verify DIR")
-        answer: dict[str, object] = {"ok": True, "moves": verify(Path(arguments[0]))}
+        verdict: dict[str, object] = {"ok": True, "moves": verify(options.folder)}
         status = 0
     except RingRiftError as error:
-        answer = {"ok": False, "error": {"code": error.code, "message": error.line()}}
+        verdict = {"ok": False, "error": {"code": error.code, "message": error.line()}}
         status = error.exit_status
-    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.write(json.dumps(verdict) + "\n")
     return status
 
 

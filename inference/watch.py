@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +34,17 @@ class Serving:
 class Watcher:
     """Owns `serving`, which others read without a lock: it is replaced, never changed."""
 
-    def __init__(self, folder: Path, expected: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        expected: frozenset[str] = frozenset(),
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
+        """Watch `folder`; configs in `expected` must be served. `prepare` runs in the thread before all."""
         self.serving = Serving(ModelSet(), ("the models are being loaded",))
         self._folder = folder
         self._expected = expected
+        self._prepare = prepare
         self._mark: Mark | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -44,10 +52,11 @@ class Watcher:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread; a set that is being loaded is finished first."""
+    def stop(self, seconds: float) -> bool:
+        """Ask the thread to end and wait for it; False if it is still loading after that time."""
         self._stopping.set()
-        self._thread.join()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def look(self) -> None:
         """Compare what is served with what the manifest says, once."""
@@ -87,6 +96,8 @@ class Watcher:
         self.serving = serving
 
     def _watch(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
         while not self._stopping.is_set():
             try:
                 self.look()
