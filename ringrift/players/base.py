@@ -51,16 +51,16 @@ class PlayerSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise BadInput(f"unknown kind of player {self.kind!r}", hint=f"use one of {', '.join(KINDS)}")
-        self._check_range("simulations", 1 if self.kind in SEARCHING else 0, 100_000)
-        self._check_range("considered", 1 if self.kind == "gumbel" else 0, 64)
-        self._check_range("randomness", 0, 1)
-        self._check_range("noise", 0, 10)
+        self._check("simulations", int, 1 if self.kind in SEARCHING else 0, 100_000)
+        self._check("considered", int, 1 if self.kind == "gumbel" else 0, 64)
+        self._check("randomness", (int, float), 0, 1)
+        self._check("noise", (int, float), 0, 10)
         if self.model is not None and self.kind in ("random", "heuristic", "minimax"):
             raise BadInput(f"a {self.kind} player takes no model")
 
-    def _check_range(self, name: str, low: float, high: float) -> None:
+    def _check(self, name: str, kinds: type | tuple[type, ...], low: float, high: float) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
             raise BadInput(f"{name} of a {self.kind} player must be in {low}..{high}, not {value!r}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -144,19 +144,24 @@ class Player(ABC):
         count = legal_moves(self.geo, states, i, self.scratch, self.scratch.moves)
         return self.scratch.moves[:count].copy()
 
+    def word(self, states: Positions, i: int, seed: int) -> int:
+        """Return the random word of position i under a seed (as `signed` gives it)."""
+        return int(position_word(self.geo, states, i, seed))
+
     def _with_randomness(self, states: Positions, seeds: npt.NDArray[np.uint64], moves: Moves) -> Moves:
         """Return `moves` with the specified share of them replaced by uniformly random legal moves."""
         if self.spec.randomness == 0:
             return moves
         mixed = moves.copy()
         for i, seed in enumerate(signed(seeds)):
-            word = position_word(self.geo, states, i, seed)
+            word = self.word(states, i, seed)
             if uniform(word, RANDOM_DRAW) < self.spec.randomness:
                 legal = self.legal(states, i)
                 mixed[i] = legal[below(word, RANDOM_DRAW + 1, len(legal))]
         return mixed
 
 
+TIE_DRAW = 1 << 19
 RANDOM_DRAW = 1 << 20
 """First draw of `Player._with_randomness`; draws below it are numbered by legal move."""
 
@@ -164,6 +169,12 @@ RANDOM_DRAW = 1 << 20
 def signed(seeds: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """Return the seeds bit for bit as the int64 that compiled code works with."""
     return np.ascontiguousarray(seeds, dtype=np.uint64).view(np.int64)
+
+
+def best_of(results: npt.NDArray[np.float64], word: int) -> int:
+    """Return the index of the largest result, ties settled by the random word."""
+    ties = np.flatnonzero(results == results.max())
+    return int(ties[below(word, TIE_DRAW, len(ties))])
 
 
 def build_player(spec: PlayerSpec, config: GameConfig, net: Any = None) -> Player:

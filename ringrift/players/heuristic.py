@@ -27,6 +27,7 @@ self-play games (`benchmarks/fit_heuristic.py`), so that the softmax is a probab
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ from ringrift.game._jit import jit
 from ringrift.game.apply import apply
 from ringrift.game.movement import can_act_from
 from ringrift.game.playout import copy_position, settle
+from ringrift.game.state import new_positions
 
 TERMS = (
     "rings",
@@ -79,6 +81,20 @@ HEAD_START = 2.0
 Terms = npt.NDArray[np.float64]
 
 
+class Trial(NamedTuple):
+    """Working memory of `look_ahead`, one per thread."""
+
+    states: npt.NDArray[np.void]
+    """(1,) the position after a move."""
+    values: Terms
+    """(1, 4)"""
+    terms: Terms
+
+
+def new_trial() -> Trial:
+    return Trial(new_positions(1), np.zeros((1, 4)), new_terms())
+
+
 def new_terms() -> Terms:
     """Working memory of `evaluate`: (5, terms), row = seat; one per thread."""
     return np.zeros((5, COUNT))
@@ -109,19 +125,20 @@ def evaluate(geo, states, i, terms, values, row):
 
 
 @jit
-def result_after(geo, states, i, move, terms, trial, values, scratch):
-    """Return the expected result of the mover of position i after `move` and the forced plies behind it.
+def look_ahead(geo, states, i, moves, results, trial, scratch):
+    """Write to `results[j]` what the mover of position i may expect after `moves[j]` and the forced plies.
 
-    `trial` (one position) and `values` (1, 4) are working memory.
+    `trial` is working memory.
     """
-    copy_position(trial, 0, states, i)
-    apply(geo, trial, 0, scratch, move)
-    settle(geo, trial, 0, scratch)
-    evaluate(geo, trial, 0, terms, values, 0)
-    seat = states[i]["player"]
-    if trial[0]["swapped"] != states[i]["swapped"]:
-        seat = 3 - seat
-    return values[0, seat - 1]
+    for j in range(moves.shape[0]):
+        copy_position(trial.states, 0, states, i)
+        apply(geo, trial.states, 0, scratch, moves[j])
+        settle(geo, trial.states, 0, scratch)
+        evaluate(geo, trial.states, 0, trial.terms, trial.values, 0)
+        seat = states[i]["player"]
+        if trial.states[0]["swapped"] != states[i]["swapped"]:
+            seat = 3 - seat
+        results[j] = trial.values[0, seat - 1]
 
 
 @jit

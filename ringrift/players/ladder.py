@@ -70,7 +70,7 @@ _TABLE = {
 LARGE = 100
 """Boards with more cells are large."""
 
-_POSITIONS_FACTOR = {"minimax": 100, "mcts": 16}
+_POSITIONS_FACTOR = {"minimax": 64, "mcts": 16}
 """The heuristic judges a position that much faster than a net does (minimax keeps no tree either)."""
 
 

@@ -20,9 +20,8 @@ from ringrift.game.config import GameConfig
 from ringrift.game.geometry import Geometry
 from ringrift.game.playout import copy_position, next_decision
 from ringrift.game.state import new_positions
-from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, signed
+from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, best_of, signed
 from ringrift.players.heuristic import evaluate, new_terms
-from ringrift.players.randomness import position_word, uniform
 
 DEEPEST = 12
 """Decisions looked ahead at most."""
@@ -48,12 +47,12 @@ class Stack(NamedTuple):
 
 def new_stack(geo: Geometry) -> Stack:
     return Stack(
-        states=new_positions(DEEPEST + 1),
-        moves=np.zeros((DEEPEST + 1, geo.max_moves), np.int64),
-        count=np.zeros(DEEPEST + 1, np.int64),
-        cursor=np.zeros(DEEPEST + 1, np.int64),
-        low=np.zeros(DEEPEST + 1),
-        high=np.zeros(DEEPEST + 1),
+        states=new_positions(DEEPEST + 2),
+        moves=np.zeros((DEEPEST + 2, geo.max_moves), np.int64),
+        count=np.zeros(DEEPEST + 2, np.int64),
+        cursor=np.zeros(DEEPEST + 2, np.int64),
+        low=np.zeros(DEEPEST + 2),
+        high=np.zeros(DEEPEST + 2),
         values=np.zeros((1, 4)),
         terms=new_terms(),
     )
@@ -80,8 +79,7 @@ class MinimaxPlayer(Player):
             budget = self.spec.simulations if simulations is None else int(simulations[i])
             legal = self.legal(states, i)
             scores = self._deepen(states, i, legal, budget, deadline)
-            word = position_word(self.geo, states, i, seed)
-            best = max(range(len(legal)), key=lambda j: (scores[j], uniform(word, j)))
+            best = best_of(scores, self.word(states, i, seed))
             chosen[i] = legal[best]
             evaluate(self.geo, states, i, self.stack.terms, values, i)
             policy.append((legal, np.eye(1, len(legal), best, dtype=np.float32)[0]))
@@ -125,26 +123,12 @@ class MinimaxPlayer(Player):
             if depth > 0 and (spent >= budget or (deadline is not None and time.monotonic() >= deadline)):
                 break
             low = scores.max() if depth > 0 else -np.inf
-            start_line(self.geo, states, i, legal[j], self.stack, self.scratch)
+            self.stack.states[0] = states[i]
+            self.stack.moves[0, 0] = legal[j]
             value, seen = alpha_beta(self.geo, self.stack, self.scratch, depth, low, player, swapped)
             scores[j] = value if value > low else low - 1
             spent += seen
         return scores, spent
-
-
-@jit
-def start_line(geo, states, i, move, stack, scratch):
-    """Make the position after `move` the first of the stack."""
-    copy_position(stack.states, 0, states, i)
-    play_on(geo, stack, 0, move, scratch)
-
-
-@jit
-def play_on(geo, stack, level, move, scratch):
-    """Play a move and the forced plies behind it on the position of `level`; note the decision reached."""
-    apply(geo, stack.states, level, scratch, move)
-    stack.count[level] = next_decision(geo, stack.states, level, scratch, stack.moves[level])
-    stack.cursor[level] = 0
 
 
 @jit
@@ -164,33 +148,50 @@ def judge(geo, stack, level, seat, swapped):
 
 @jit
 def alpha_beta(geo, stack, scratch, depth, low, seat, swapped):
-    """Return `(value, positions seen)` of the position at level 0, looking `depth` decisions ahead.
+    """Return `(value, positions seen)` of the move `stack.moves[0, 0]`, looking `depth` decisions beyond it.
 
-    The value is the searching player's result; it is exact if above `low`, else an upper bound.
+    The move is played on the position at level 0. The value is the searching player's result; it is exact if
+    above `low`, else an upper bound.
     """
+    open_root(stack, low)
     level = 0
-    seen = 1
-    stack.low[0] = low
-    stack.high[0] = 2.0
+    seen = 0
     while True:
-        if stack.count[level] == 0 or level == depth:
-            value = judge(geo, stack, level, seat, swapped)
-        elif stack.cursor[level] < stack.count[level] and stack.low[level] < stack.high[level]:
+        if stack.cursor[level] < stack.count[level] and stack.low[level] < stack.high[level]:
             move = stack.moves[level, stack.cursor[level]]
-            stack.cursor[level] += 1
-            copy_position(stack.states, level + 1, stack.states, level)
-            stack.low[level + 1] = stack.low[level]
-            stack.high[level + 1] = stack.high[level]
+            descend(stack, level)
             level += 1
             seen += 1
-            play_on(geo, stack, level, move, scratch)
-            continue
+            apply(geo, stack.states, level, scratch, move)
+            stack.count[level] = next_decision(geo, stack.states, level, scratch, stack.moves[level])
+            if stack.count[level] > 0 and level <= depth:
+                continue
+            value = judge(geo, stack, level, seat, swapped)
         else:
             value = bound_of(stack, level, seat, swapped)
-        if level == 0:
+        if level == 1:
             return value, seen
         level -= 1
         take_in(stack, level, value, seat, swapped)
+
+
+@jit
+def open_root(stack, low):
+    """Make level 0 a decision with the single move that is looked at."""
+    stack.cursor[0] = 0
+    stack.count[0] = 1
+    stack.low[0] = low
+    stack.high[0] = 2.0
+
+
+@jit
+def descend(stack, level):
+    """Begin the level below with the position and the window of this one; its move is still to be played."""
+    stack.cursor[level] += 1
+    stack.cursor[level + 1] = 0
+    stack.low[level + 1] = stack.low[level]
+    stack.high[level + 1] = stack.high[level]
+    copy_position(stack.states, level + 1, stack.states, level)
 
 
 @jit

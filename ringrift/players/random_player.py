@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringrift.players.base import RANDOM_DRAW, Moves, Player, Positions, SearchResult, signed
-from ringrift.players.randomness import below, position_word
+from ringrift.players.randomness import below
 
 
 class RandomPlayer(Player):
@@ -28,6 +28,5 @@ class RandomPlayer(Player):
     def _draw(self, states: Positions, seeds: npt.NDArray[np.uint64], legal: list[Moves]) -> Moves:
         moves = np.zeros(len(states), np.int64)
         for i, seed in enumerate(signed(seeds)):
-            word = position_word(self.geo, states, i, seed)
-            moves[i] = legal[i][below(word, RANDOM_DRAW, len(legal[i]))]
+            moves[i] = legal[i][below(self.word(states, i, seed), RANDOM_DRAW, len(legal[i]))]
         return moves

@@ -14,8 +14,8 @@ from ringrift.game._jit import jit
 from ringrift.game.config import GameConfig
 from ringrift.game.geometry import Geometry, geometry
 from ringrift.game.moves import move_type
-from ringrift.game.state import new_positions, new_scratch
-from ringrift.players.heuristic import evaluate, new_terms, result_after
+from ringrift.game.state import new_scratch
+from ringrift.players.heuristic import evaluate, look_ahead, new_trial
 from ringrift.players.search.forest import Leaves
 
 if TYPE_CHECKING:
@@ -42,17 +42,19 @@ class HeuristicEvaluator:
 
     def __init__(self, geo: Geometry, board: str) -> None:
         self.geo = geo
-        self.terms = new_terms()
         self.scratch = new_scratch(board)
-        self.trial = new_positions(1)
-        self.trial_value = np.zeros((1, 4))
+        self.trial = new_trial()
 
     def evaluate(self, states: npt.NDArray[np.void], leaves: Leaves, count: int) -> None:
-        judge_leaves(self.geo, states, leaves, count, self.terms)
+        judge_leaves(self.geo, states, leaves, count, self.trial.terms)
 
     def evaluate_roots(self, states: npt.NDArray[np.void], leaves: Leaves, count: int) -> None:
-        judge_leaves(self.geo, states, leaves, count, self.terms)
-        look_ahead(self.geo, states, leaves, count, self.terms, self.trial, self.trial_value, self.scratch)
+        self.evaluate(states, leaves, count)
+        for slot in range(count):
+            part = slice(leaves.offsets[slot], leaves.offsets[slot + 1])
+            moves, results = leaves.moves[part], leaves.logits[part]
+            look_ahead(self.geo, states, leaves.node[slot], moves, results, self.trial, self.scratch)
+            results *= SHARPNESS
 
 
 class NetEvaluator:
@@ -93,6 +95,9 @@ class NetEvaluator:
         features.to_absolute(states, nodes, relative, leaves.values[first:last])
 
 
+SHARPNESS = 20.0
+"""Logits per unit of winning probability in the priors of a root."""
+
 TYPE_PRIOR = np.zeros(19)
 """Logit of each move type when nothing but the type is known."""
 
@@ -104,18 +109,3 @@ def judge_leaves(geo, states, leaves, count, terms):
         evaluate(geo, states, leaves.node[slot], terms, leaves.values, slot)
         for j in range(leaves.offsets[slot], leaves.offsets[slot + 1]):
             leaves.logits[j] = TYPE_PRIOR[move_type(leaves.moves[j])]
-
-
-SHARPNESS = 20.0
-"""Logits per unit of winning probability in `look_ahead`."""
-
-
-@jit
-def look_ahead(geo, states, leaves, count, terms, trial, trial_value, scratch):
-    """Fill logits by the heuristic's judgement of the position after each move."""
-    for slot in range(count):
-        for j in range(leaves.offsets[slot], leaves.offsets[slot + 1]):
-            result = result_after(
-                geo, states, leaves.node[slot], leaves.moves[j], terms, trial, trial_value, scratch
-            )
-            leaves.logits[j] = SHARPNESS * result

@@ -46,41 +46,30 @@ def walk(forest, root, first_edge, method, score):
 
 
 @jit
-def collect_leaf(geo, forest, leaves, slot, game, first_edge, method, scratch, work):
-    """Run one simulation down to a leaf and put it into `slot`; return False if the game ends there.
-
-    A finished game is backed up at once.
-    """
-    per_game = forest.mover.shape[0] // forest.used.shape[0]
-    node, edge = walk(forest, game * per_game, first_edge, method, work.score)
-    child = forest.child[node, edge]
-    if child >= 0:
-        back_up(forest, child, forest.own, child, work.carry)
-        return False
+def add_child(forest, game, node, edge):
+    """Make the node behind an edge, its position still that of `node`."""
     child = add_node(forest, game, node)
     forest.child[node, edge] = child
     copy_position(forest.states, child, forest.states, node)
-    apply(geo, forest.states, child, scratch, forest.moves[node, edge])
-    if fill_leaf(geo, forest, leaves, slot, child, scratch):
-        return True
-    back_up(forest, child, forest.own, child, work.carry)
-    return False
+    return child
 
 
 @jit
-def fill_leaf(geo, forest, leaves, slot, node, scratch):
-    """Go to the node's decision and note its legal moves in `slot`; return False if the game is over."""
-    first = leaves.offsets[slot]
-    count = next_decision(geo, forest.states, node, scratch, leaves.moves[first:])
+def note_decision(forest, leaves, slot, node, count):
+    """Note that the node's decision has `count` legal moves, which lie in `slot`; 0 means a finished game."""
     forest.mover[node] = forest.states[node]["player"]
+    leaves.node[slot] = node
+    leaves.offsets[slot + 1] = leaves.offsets[slot] + count
     if count == 0:
         for k in range(4):
             forest.own[node, k] = 0.0
         forest.own[node, forest.states[node]["winner"] - 1] = 1.0
-        return False
-    leaves.node[slot] = node
-    leaves.offsets[slot + 1] = first + count
-    return True
+
+
+@jit
+def has_room(geo, leaves, slot):
+    """True when one more leaf of any size fits at `slot`."""
+    return slot < leaves.node.shape[0] and leaves.offsets[slot] + geo.max_moves <= leaves.moves.shape[0]
 
 
 @jit
@@ -93,31 +82,34 @@ def collect_roots(geo, forest, leaves, first, last, scratch):
     while first + slot < last and has_room(geo, leaves, slot):
         forest.used[first + slot] = 0
         root = add_node(forest, first + slot, -1)
-        begin = leaves.offsets[slot]
-        count = legal_moves(geo, forest.states, root, scratch, leaves.moves[begin:])
-        forest.mover[root] = forest.states[root]["player"]
-        leaves.node[slot] = root
-        leaves.offsets[slot + 1] = begin + count
+        out = leaves.moves[leaves.offsets[slot] :]
+        note_decision(forest, leaves, slot, root, legal_moves(geo, forest.states, root, scratch, out))
         slot += 1
     return slot
-
-
-@jit
-def has_room(geo, leaves, slot):
-    """True when one more leaf of any size fits at `slot`."""
-    return slot < leaves.node.shape[0] and leaves.offsets[slot] + geo.max_moves <= leaves.moves.shape[0]
 
 
 @jit
 def collect(geo, forest, leaves, games, edges, first, last, method, scratch, work):
     """Run the simulations `first..last-1`, one down each root edge `edges[t]` of game `games[t]`.
 
-    Stops early when the leaves are full. Returns `(simulations done, leaves waiting)`.
+    Finished games are backed up at once; the other leaves wait in their slots. Stops early when there is no
+    room. Returns `(simulations done, leaves waiting)`.
     """
+    per_game = forest.mover.shape[0] // forest.used.shape[0]
     slot = 0
     task = first
     while task < last and has_room(geo, leaves, slot):
-        if collect_leaf(geo, forest, leaves, slot, games[task], edges[task], method, scratch, work):
+        node, edge = walk(forest, games[task] * per_game, edges[task], method, work.score)
+        child = forest.child[node, edge]
+        if child < 0:
+            child = add_child(forest, games[task], node, edge)
+            apply(geo, forest.states, child, scratch, forest.moves[node, edge])
+            out = leaves.moves[leaves.offsets[slot] :]
+            count = next_decision(geo, forest.states, child, scratch, out)
+            note_decision(forest, leaves, slot, child, count)
+        if forest.mover[child] == 0:
+            back_up(forest, child, forest.own, child, work.carry)
+        else:
             slot += 1
         task += 1
     return task - first, slot
