@@ -21,7 +21,8 @@ for key in ("hexagonal_2p", "square19_4p"):
     states = new_positions(2)
     start(states, 0, config); start(states, 1, config)
     seeds = np.arange(2, dtype=np.uint64)
-    for spec in (*warmup.SPECS, PlayerSpec("gumbel", model="m", simulations=4), PlayerSpec("policy", model="m")):
+    with_net = (PlayerSpec("gumbel", model="m", simulations=4), PlayerSpec("policy", model="m"))
+    for spec in (*warmup.SPECS, *with_net):
         player = build_player(spec, config, net if spec.model else None)
         player.search(states, seeds, simulations=np.array([4, 2]))
 double = [d.py_func.__name__ for d in compiled if len(d.signatures) > 1]

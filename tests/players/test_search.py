@@ -111,7 +111,7 @@ def test_a_deadline_in_the_past_still_gives_a_legal_move(spec, positions):
 
 
 def one_ring_from_victory(position, seat=1, config="square8_2p"):
-    """Everybody lacks one eliminated ring; only (1, 1) onto the marker at (3, 1) eliminates one, for `seat`."""
+    """Everybody lacks one eliminated ring; `seat` gets it by (1, 1) onto the marker at (3, 1) alone."""
     parsed = GameConfig.parse(config)
     other = seat % parsed.players + 1
     return position(
