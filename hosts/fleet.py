@@ -49,6 +49,7 @@ class SshFleet:
 
     async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
         """Bring a host to a started agent; `token` None keeps its enrolment. Idempotent and resumable."""
+        check_root(host.root)
         built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
         async with self._changing[host.name]:
             remote = await self._remote(host)

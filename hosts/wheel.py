@@ -91,7 +91,10 @@ def requirements_of(source: Path) -> dict[str, tuple[str, ...]]:
 
 def wheel_bytes(source: Path, requirements: dict[str, tuple[str, ...]]) -> bytes:
     """Return the wheel of the packages below `source`; equal sources give equal bytes."""
-    entries = {name: path.read_bytes() for name, path in _sources(source)}
+    try:
+        entries = {name: path.read_bytes() for name, path in _sources(source)}
+    except OSError as error:
+        raise EnvironmentProblem(f"our own packages cannot be read: {error}", hint="try again") from None
     entries[f"{DIST_INFO}/METADATA"] = _metadata(requirements).encode()
     entries[f"{DIST_INFO}/WHEEL"] = _WHEEL
     rows = [f"{name},sha256={_record_hash(data)},{len(data)}" for name, data in sorted(entries.items())]

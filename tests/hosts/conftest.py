@@ -9,13 +9,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import stub_release
+from stub_release import Report
 
 from hosts.fleet import SshFleet
 from hosts.identity import controller_key
@@ -53,21 +54,6 @@ class Host:
             command = [sys.executable, "-m", "agents.supervisor", "stop", "--grace", "3"]
             place = ["--dir", str(state.parent), "--name", state.stem]
             subprocess.run([*command, *place], env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=True)
-
-
-@dataclass
-class Report:
-    """Collects the events of an operation."""
-
-    events: list[StepEvent] = field(default_factory=list)
-
-    async def __call__(self, event: StepEvent) -> None:
-        self.events.append(event)
-
-    @property
-    def ended(self) -> dict[str, str]:
-        """Step -> state in which it ended."""
-        return {event.name: event.state for event in self.events if event.state != "running"}
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,16 @@
-"""A small release for tests: the real supervisor, and stand-ins for the agent and for the inference service.
+"""What several tests of hosts share, and a small release for them.
 
-The stand-in service follows the same manifest and answers the same `/health`, in the standard library.
+The release has the real supervisor, and stand-ins for the agent and for the inference service. The latter
+follows the same manifest and answers the same `/health`, in the standard library.
 """
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from ringrift.control.domain.ports import StepEvent
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPIED = (
@@ -103,6 +107,21 @@ WRITTEN = {
     "inference/load.py": LOAD,
     "inference/verify.py": VERIFY,
 }
+
+
+@dataclass
+class Report:
+    """Collects the events of an operation."""
+
+    events: list[StepEvent] = field(default_factory=list)
+
+    async def __call__(self, event: StepEvent) -> None:
+        self.events.append(event)
+
+    @property
+    def ended(self) -> dict[str, str]:
+        """Step -> state in which it ended."""
+        return {event.name: event.state for event in self.events if event.state != "running"}
 
 
 class StoppedHere(Exception):

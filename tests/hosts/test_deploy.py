@@ -32,7 +32,8 @@ STEPS += ["swap", "service", "health", "retention"]
 def impatient(monkeypatch):
     """A stand-in answers within a second, so that what never comes is noticed soon."""
     monkeypatch.setattr(deployment, "READY_SECONDS", 5.0)
-    monkeypatch.setattr(deployment, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(deployment, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(health, "POLL_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -193,17 +194,17 @@ async def test_a_model_damaged_on_the_host_is_sent_again(stub_fleet, host, repor
     assert (serving.healthy, serving.models) == (True, wanted(order))
 
 
-@pytest.mark.parametrize("moment", [(step, "running") for step in STEPS[5:]])
 async def test_ended_before_any_step_and_called_again_it_comes_to_the_same_end(
-    stub_fleet, host, report, make_order, stop_at, moment
+    stub_fleet, host, report, make_order, stop_at
 ):
     await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
-    order = make_order(2, hex8_2p=b"two")
-    with pytest.raises(StoppedHere):
-        await stub_fleet.deploy(host.spec, order, stop_at(*moment))
-    serving = await stub_fleet.deploy(host.spec, order, report)
-    assert (serving.healthy, serving.generation, serving.models) == (True, 2, wanted(order))
-    assert not (folder(host) / "previous").is_symlink()
+    for generation, step in enumerate(STEPS[5:], start=2):
+        order = make_order(generation, hex8_2p=b"model %d" % generation)
+        with pytest.raises(StoppedHere):
+            await stub_fleet.deploy(host.spec, order, stop_at(step, "running"))
+        serving = await stub_fleet.deploy(host.spec, order, report)
+        assert (serving.healthy, serving.generation, serving.models) == (True, generation, wanted(order)), step
+        assert not (folder(host) / "previous").is_symlink(), step
 
 
 async def test_a_swap_that_was_cut_off_before_its_proof_is_still_undone_when_it_proves_wrong(

@@ -8,12 +8,13 @@ import json
 import os
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stub_release import StoppedHere
+from stub_release import Report, StoppedHere
 
-from ringrift.errors import AccessRefused, EnvironmentProblem, Unreachable
+from ringrift.errors import AccessRefused, EnvironmentProblem, NotFound, Unreachable
 
 TOKEN = "token-of-a-test-0123456789"
 STEPS = ("facts", "folders", "release", "environment", "warm-up", "agent configuration", "agent service")
@@ -247,6 +248,31 @@ async def test_a_restarted_agent_is_another_process_of_the_same_program(stub_fle
     assert after["argv"] == before["argv"]
     assert after["child"] != before["child"]
     assert not alive(before["child"])
+
+
+async def test_a_host_without_an_agent_has_none_to_restart(stub_fleet, host):
+    with pytest.raises(NotFound, match="no agent to restart"):
+        await stub_fleet.restart_agent(host.spec)
+
+
+async def test_two_hosts_are_provisioned_side_by_side(stub_fleet, start_host):
+    hosts = [start_host("alpha"), start_host("beta")]
+    await asyncio.gather(*(stub_fleet.provision(one.spec, TOKEN, Report()) for one in hosts))
+    assert len({service_state(one.root)["child"]["pid"] for one in hosts}) == 2
+
+
+async def test_two_operations_on_one_host_do_not_mix(stub_fleet, host):
+    reports = [Report(), Report()]
+    await asyncio.gather(*(stub_fleet.provision(host.spec, TOKEN, one) for one in reports))
+    assert sorted(one.ended["agent service"] for one in reports) == ["done", "unchanged"]
+
+
+async def test_a_host_whose_login_changed_gets_a_new_connection(stub_fleet, host):
+    first = await stub_fleet._remote(host.spec)
+    again = await stub_fleet._remote(host.spec)
+    changed = await stub_fleet._remote(replace(host.spec, slots=2))
+    assert again is first
+    assert changed is not first
 
 
 async def test_a_root_with_spaces_and_shell_characters_works(stub_fleet, start_host, report, tmp_path):

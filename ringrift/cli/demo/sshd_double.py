@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -53,10 +54,28 @@ async def execute(process: asyncssh.SSHServerProcess[bytes]) -> None:
         stderr=asyncio.subprocess.PIPE,
         cwd=Path.home(),  # HOME is the folder that stands for this host's
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    feeding = asyncio.create_task(_feed(process, child))
+    await asyncio.gather(_copy(child.stdout, process.stdout), _copy(child.stderr, process.stderr))
     status = await child.wait()
-    await process.stdout.drain()
+    feeding.cancel()
     process.exit(status if status >= 0 else 128 - status)
+
+
+async def _feed(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> None:
+    """Hand the client's input on; a program may end without reading it."""
+    assert child.stdin is not None
+    with contextlib.suppress(OSError):
+        while data := await process.stdin.read(65536):
+            child.stdin.write(data)
+            await child.stdin.drain()
+        child.stdin.close()
+
+
+async def _copy(source: asyncio.StreamReader | None, sink: asyncssh.SSHWriter[bytes]) -> None:
+    assert source is not None
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
 
 
 async def serve(folder: Path, address: str, port: int, sockets: bool, ports: bool) -> None:
