@@ -19,6 +19,8 @@ border's colour. Elimination: `count` = what is owed (`OWED_*` of `phases`).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ringrift.game._jit import jit
 
 (
@@ -151,6 +153,31 @@ def recovery_axis(move):
 def recovery_window(move):
     """First collapsed cell of recovery option 2, counted from 0 along the run."""
     return move >> 41 & 31
+
+
+class Unpacked(NamedTuple):
+    """The seven fields of a move."""
+
+    kind: int
+    source: int
+    target: int
+    to: int
+    count: int
+    aux: int
+    extraction: int
+
+
+def unpack(move: int) -> Unpacked:
+    """Return all fields at once; from plain Python this is faster than the compiled accessors."""
+    return Unpacked(
+        move & 31,
+        move >> 5 & 511,
+        move >> 14 & 511,
+        move >> 23 & 511,
+        move >> 32 & 31,
+        move >> 37 & 511,
+        move >> 46 & 511,
+    )
 
 
 def with_extraction(move: int, cell: int) -> int:

@@ -47,29 +47,29 @@ _SYNTAX = re.compile(
 
 def key_of(game: Game, move: int) -> str:
     """Return the key, without a suffix, of a move that is legal in `game`."""
-    kind = int(m.move_type(move))
+    fields = m.unpack(move)
+    kind = fields.kind
     if kind in _PLAIN:
         return _PLAIN[kind]
     names = cell_names(game.config.board)
-    source, to = names[m.move_from(move)], names[m.move_to(move)]
     if kind == m.PLACE_RING:
-        return f"P:{to}*{m.move_count(move)}"
+        return f"P:{names[fields.to]}*{fields.count}"
     if kind == m.MOVE_STACK:
-        return f"M:{source}>{to}"
+        return f"M:{names[fields.source]}>{names[fields.to]}"
     if kind in (m.OVERTAKING_CAPTURE, m.CONTINUE_CAPTURE):
         letters = "C" if kind == m.OVERTAKING_CAPTURE else "CC"
-        return f"{letters}:{source}^{names[m.move_target(move)]}>{to}"
+        return f"{letters}:{names[fields.source]}^{names[fields.target]}>{names[fields.to]}"
     if kind == m.RECOVERY_SLIDE:
-        return f"{_slide_letters(move)}:{source}>{to}"
+        return f"{_slide_letters(move)}:{names[fields.source]}>{names[fields.to]}"
     if kind == m.ELIMINATE:
-        return f"E:{PENDING_NAMES[m.move_count(move)]}:{to}"
+        return f"E:{PENDING_NAMES[fields.count]}:{names[fields.to]}"
     if kind == m.FORCED_ELIMINATION:
-        return f"FE:{to}"
+        return f"FE:{names[fields.to]}"
     return _key_of_cells(game, move, kind)
 
 
 def _slide_letters(move: int) -> str:
-    mode = int(m.recovery_mode(move))
+    mode = m.recovery_mode(move)
     if mode == m.RECOVER_LINE:
         return f"RL{m.move_count(move)}"
     return "RS" if mode == m.RECOVER_STRIKE else "RF"
@@ -87,7 +87,7 @@ def _key_of_cells(game: Game, move: int, kind: int) -> str:
 
 def legal_keys(game: Game) -> list[str]:
     """Return the keys of the legal set, sorted by code point."""
-    return sorted(key_of(game, int(move)) for move in game.legal())
+    return sorted(key_of(game, move) for move in game.legal().tolist())
 
 
 def move_of(game: Game, key: str) -> int:

@@ -21,6 +21,7 @@ def test_packed_fields_come_back(kind, source, target, to, count, aux, extractio
     move = m.pack(kind, source, target, to, count, aux, extraction)
     read = (m.move_type, m.move_from, m.move_target, m.move_to, m.move_count, m.move_aux, m.move_extraction)
     assert [field(move) for field in read] == [kind, source, target, to, count, aux, extraction]
+    assert list(m.unpack(move)) == [kind, source, target, to, count, aux, extraction]
     assert m.recovery_mode(move) + 4 * m.recovery_axis(move) + 16 * m.recovery_window(move) == aux
     assert m.line_axis(move) + 4 * m.line_window(move) == aux
     assert m.move_extraction(m.with_extraction(move, 77)) == 77
