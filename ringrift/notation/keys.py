@@ -85,13 +85,18 @@ def _key_of_cells(game: Game, move: int, kind: int) -> str:
     return f"LO:{run}|{cell_list(board, chosen_cells(game, move))}"
 
 
+def keyed_moves(game: Game) -> dict[str, int]:
+    """Return the legal set by key."""
+    return {key_of(game, move): move for move in game.legal().tolist()}
+
+
 def legal_keys(game: Game) -> list[str]:
     """Return the keys of the legal set, sorted by code point."""
-    return sorted(key_of(game, move) for move in game.legal().tolist())
+    return sorted(keyed_moves(game))
 
 
-def move_of(game: Game, key: str) -> int:
-    """Return the legal move with that key.
+def move_of(game: Game, key: str, keyed: dict[str, int] | None = None) -> int:
+    """Return the legal move with that key; `keyed` may hold what `keyed_moves` has just returned.
 
     Raises `BadInput` for text that is no key at all and `IllegalMove` for a key outside the legal set.
     """
@@ -99,10 +104,10 @@ def move_of(game: Game, key: str) -> int:
         raise BadInput(f"not a move key: {str(key)[:80]!r}", hint="the key format is described in the rules")
     base, _, payer = key.partition("@")
     base, _, window = base.partition("=")
-    for move in game.legal().tolist():
-        if key_of(game, move) == base:
-            return _with_choice(game, move, key, payer, window)
-    raise IllegalMove(f"{key[:80]} is not legal here")
+    move = (keyed or keyed_moves(game)).get(base)
+    if move is None:
+        raise IllegalMove(f"{key[:80]} is not legal here")
+    return _with_choice(game, move, key, payer, window) if payer or window else move
 
 
 def _with_choice(game: Game, move: int, key: str, payer: str, window: str) -> int:

@@ -23,7 +23,7 @@ from ringrift.game.config import GameConfig
 from ringrift.game.phases import REASON_NAMES
 from ringrift.game.play import Game
 from ringrift.notation.canonical import canonical_state, hash16, lps_counters, state_hash
-from ringrift.notation.keys import legal_keys, move_of
+from ringrift.notation.keys import keyed_moves, move_of
 
 SET_BY_ENDING = ("cp", "ph", "ss", "wi", "at", "mu", "pe")
 
@@ -63,10 +63,11 @@ def replay_record(record: dict[str, Any]) -> tuple[int, str]:
 
 
 def _replay_ply(game: Game, record: dict[str, Any], ply: int) -> str:
-    keys = legal_keys(game)
+    keyed = keyed_moves(game)
+    keys = sorted(keyed)
     if len(keys) != record["lc"][ply] or hash16("\n".join(keys)) != record["lh"][ply]:
         return f"{len(keys)} legal moves, recorded {record['lc'][ply]}"
-    game.apply(move_of(game, record["mv"][ply]))
+    game.apply(move_of(game, record["mv"][ply], keyed))
     last = ply == record["n"] - 1
     if last and record["end"]["timing"] == "mid_turn":
         return _compare_mid_turn(game, record["st"][str(ply)])
