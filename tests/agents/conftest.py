@@ -27,7 +27,7 @@ from ringrift.protocol import agent as wire
 REPOSITORY = Path(__file__).resolve().parents[2]
 RUNNERS = Path(__file__).resolve().parent / "runners"
 TOKEN = "token-of-alpha-0123456789"
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 class Conversation(BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ from ringrift.nets.network import ArchConfig, RingRiftNet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "tests" / "data" / "api"
-PATIENCE = 240.0
+PATIENCE = 900.0
 
 
 class Shelf:

@@ -13,6 +13,8 @@ from inference.watch import Watcher
 from ringrift.errors import BadInput, CorruptData, NotFound
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 
+pytestmark = pytest.mark.timeout(1200)
+
 KEY = "square8_2p"
 OTHER = "hex8_2p"
 CONFIG = GameConfig.parse(KEY)

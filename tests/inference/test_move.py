@@ -14,7 +14,8 @@ from ringrift.game.play import Game
 from ringrift.notation.gamestate import dump_game, load_game
 from ringrift.notation.movejson import move_from_json
 
-LEVELS_WITH_NET = (5, 6, 10)
+pytestmark = pytest.mark.timeout(1200)
+
 SENTINEL = {"x": 0, "y": 0}
 AGAINST_THE_RULES = {"square8-2p-decision-line": "no_line_action"}
 """A state that the server never sends: it lists a run of three markers as a line of square8 with two players,

@@ -22,6 +22,8 @@ from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import dump_game
 
+pytestmark = pytest.mark.timeout(1200)
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "square8_2p"
 

@@ -15,6 +15,8 @@ from ringrift.errors import CorruptData, IncompatibleModel, NotFound
 from ringrift.game.config import GameConfig
 from ringrift.notation.keys import legal_keys
 
+pytestmark = pytest.mark.timeout(1200)
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
