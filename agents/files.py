@@ -119,7 +119,10 @@ def sha256_of(path: Path) -> str:
 
 
 def tail(path: Path, limit: int) -> str:
-    """Return at most the last `limit` bytes of a log as text, beginning at a whole line where cut."""
+    """Return at most the last `limit` bytes of a log as text, beginning at a whole line where cut.
+
+    NUL characters are left out: Postgres stores no text that holds them.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -129,7 +132,7 @@ def tail(path: Path, limit: int) -> str:
         return ""
     if size > limit:
         data = data.partition(b"\n")[2]
-    return data.decode("utf-8", errors="replace")
+    return data.decode("utf-8", errors="replace").replace("\0", "")
 
 
 def is_disk_full(error: BaseException | None) -> bool:

@@ -75,10 +75,10 @@ class Outbox:
         for artifact in result.artifacts:
             self._controller.upload(artifact.sha256, self._spool.outputs / artifact.path)
         reply = self._controller.result(self._report(result))
-        if not reply.accepted:
-            if not reply.alive:
-                raise Superseded
+        if not reply.accepted and reply.alive:
             raise CorruptData(f"the controller refused sequence {result.sequence}: {reply.reason}")
+        if not reply.alive:
+            raise Superseded
         if not self._spool.acknowledge(result):
             log.warning("no room to note the receipt of sequence %d", result.sequence)
         self._acknowledged.add(result.sequence)

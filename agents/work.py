@@ -168,7 +168,11 @@ class Work:
             reason=failure.reason[:_REASON_LENGTH] if failure else "",
             log_tail=tail(self.spool.log, _LOG_TAIL_BYTES) if failure else "",
         )
-        self._patiently(lambda: self._around.controller.finish(request))
+        try:
+            self._patiently(lambda: self._around.controller.finish(request))
+        except RingRiftError as error:
+            # An answer that no repetition changes; the lease expires at the controller.
+            log.error("%s: the controller refused its end: %s", assignment.assignment, error.line())
         log.info("%s %s %s", assignment.assignment, request.outcome, request.reason)
 
     def _wanted(self) -> set[int]:

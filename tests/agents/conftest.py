@@ -135,6 +135,8 @@ class TestController:
         self.beat_seconds = 0.2
         self.leases = 0
         self.superseded = set()
+        self.overtaken = set()
+        self.refuse_finish = False
         self.draining = False
         self.lose_enrol_replies = 0
         self.generation = 0
@@ -242,6 +244,8 @@ class TestController:
         key = (result.assignment, result.sequence)
         if result.assignment in self.superseded:
             return 200, {"accepted": False, "alive": False, "reason": "superseded"}
+        if result.assignment in self.overtaken:
+            return 200, {"accepted": True, "duplicate": True, "alive": False}
         if any(sha256 not in self.artifacts for sha256 in result.artifacts):
             return 409, {"error": {"code": "conflict", "message": "artifact missing", "hint": ""}}
         duplicate = key in self.results
@@ -250,6 +254,8 @@ class TestController:
 
     def _finish(self, body, _):
         finish = wire.FinishRequest.model_validate(body)
+        if self.refuse_finish:
+            return 422, {"error": {"code": "bad_input", "message": "no such end", "hint": ""}}
         self.finished[finish.assignment] = finish
         return 200, {"accepted": True}
 

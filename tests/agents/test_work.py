@@ -294,3 +294,33 @@ def test_two_slots_work_at_the_same_time(host, controller):
         lambda: controller.sequences("one") == [0] and controller.sequences("two") == [0],
         "both first results",
     )
+
+
+def test_what_a_job_printed_reaches_the_controller_without_nul_characters(connected, controller):
+    controller.add("one")
+    connected.start("print_nul")
+    finish = outcome(controller, "one")
+    assert finish.reason == "ValueError: a bcd"
+
+
+def test_a_unit_that_others_delivered_meanwhile_ends_the_superseded_assignment(
+    connected, controller, eventually
+):
+    controller.beat_seconds = 3600.0
+    connected.close_gate(0)
+    connected.close_gate(1)
+    controller.add("one")
+    connected.start()
+    controller.wait(lambda: controller.assignments == [], "the lease")
+    controller.overtaken.add("one")
+    connected.open_gate(0)
+    eventually(lambda: connected.spooled() == [], "the dropped spool")
+    assert "one" not in controller.finished
+
+
+def test_an_end_that_the_controller_refuses_for_good_is_not_repeated_for_ever(connected, controller):
+    controller.refuse_finish = True
+    controller.add("one")
+    controller.add("two")
+    connected.start()
+    controller.wait(lambda: controller.sequences("two") == [0, 1, 2], "the work after the refused end")

@@ -95,3 +95,7 @@ def report_modules(kind, spec, inputs, outputs, done, emit):
     """Tell what of the agent's own process was imported before the job began."""
     (FOLDER / "threads").write_text(os.environ["OMP_NUM_THREADS"])
     count(kind, spec, inputs, outputs, done, emit)
+
+
+def print_nul(kind, spec, inputs, outputs, done, emit):
+    raise ValueError("a b\0cd")
