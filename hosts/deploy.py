@@ -21,6 +21,7 @@ from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepRe
 from ringrift.errors import (
     BadInput,
     CorruptData,
+    EnvironmentProblem,
     RingRiftError,
     Unreachable,
     error_classes,
@@ -68,7 +69,7 @@ async def _swap(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
     await runner.step(
         "service",
         functools.partial(steps.plan_service, wish=wish, order=order),
-        lambda: does_not_stay_up(runner, steps.service_name(order.target)),
+        lambda: _does_not_stay_up(runner, order),
     )
     serving = await _proven(runner, wish, order)
     await runner.step("retention", functools.partial(steps.plan_retention, order=order))
@@ -147,10 +148,15 @@ async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Se
         if serving is not None and settled(serving):
             return serving
         if steps.plan_service(await runner.gather(), wish, order):
-            raise await does_not_stay_up(runner, steps.service_name(order.target))
+            raise await _does_not_stay_up(runner, order)
         if time.monotonic() > until or (serving == before and _refuses(serving)):
             raise _not_served(remote, order, serving) from silence
         before = serving
+
+
+async def _does_not_stay_up(runner: StepRunner, order: DeployOrder) -> EnvironmentProblem:
+    name, unit = steps.service_name(order.target), steps.unit(runner.remote.name, order.target)
+    return await does_not_stay_up(runner, name, unit)
 
 
 def _refuses(serving: Serving | None) -> bool:

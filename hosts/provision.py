@@ -80,7 +80,7 @@ async def provision(
     await runner.step(
         "agent service",
         functools.partial(agent_service.plan, wish=wish),
-        lambda: does_not_stay_up(runner, agent_service.NAME),
+        lambda: does_not_stay_up(runner, agent_service.NAME, agent_service.unit(host.name)),
     )
     return ProvisionOutcome(facts=_recorded(runner.facts), release=built.name)
 
@@ -93,16 +93,26 @@ async def prepare(runner: StepRunner, wish: Wish) -> None:
     await runner.step("warm-up", functools.partial(warmup.plan, wish=wish))
 
 
-async def does_not_stay_up(runner: StepRunner, service: str) -> EnvironmentProblem:
+async def does_not_stay_up(runner: StepRunner, name: str, unit: str) -> EnvironmentProblem:
     """Return the error for a service that was started and does not run, with its program's last words."""
-    log = posixpath.join(services(runner.facts.root), f"{service}.log")
-    done = await runner.remote.run(["tail", "-n", "40", "--", log])
+    argv, place = _log_of(runner.facts, name, unit)
+    done = await runner.remote.run(argv)
     lines = (line.strip() for line in done.stdout.splitlines())
     words = [line for line in lines if line and " supervisor: " not in line]
     last = f"; its last words: {words[-1][-300:]}" if words else ""
     return EnvironmentProblem(
-        f"{service} on {runner.remote.name} does not stay up{last}", hint=f"its log on the host: {log}"
+        f"{name} on {runner.remote.name} does not stay up{last}", hint=f"its log on the host: {place}"
     )
+
+
+def _log_of(facts: Facts, name: str, unit: str) -> tuple[list[str], str]:
+    """Return the command that prints the end of a service's log, and where a person finds it."""
+    if facts.unit is None:
+        path = posixpath.join(services(facts.root), f"{name}.log")
+        return ["tail", "-n", "40", "--", path], path
+    field = "_SYSTEMD_UNIT" if facts.systemd == "system" else "_SYSTEMD_USER_UNIT"
+    match = f"{field}={unit}.service"  # the program's lines, without those of systemd about it
+    return ["journalctl", "--no-pager", "-o", "cat", "-n", "40", match], f"journalctl {match}"
 
 
 def _recorded(facts: Facts) -> dict[str, object]:

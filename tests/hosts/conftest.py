@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from hosts.fleet import SshFleet
 from hosts.identity import controller_key
 from hosts.provision import FleetSettings
 from ringrift.cli.demo import sshd
-from ringrift.control.domain.ports import HostSpec, StepEvent
+from ringrift.control.domain.ports import HostSpec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HAS_OPENSSH = sshd.openssh_path() is not None
@@ -175,19 +174,3 @@ def opened_tunnel():
                 await task
 
     return hold
-
-
-@pytest.fixture
-def stop_at() -> Callable[[str, str], Report]:
-    """Return a function that makes a report which ends the operation at a step's event."""
-
-    def make(name: str, state: str) -> Report:
-        class Stopping(Report):
-            async def __call__(self, event: StepEvent) -> None:
-                await super().__call__(event)
-                if (event.name, event.state) == (name, state):
-                    raise stub_release.StoppedHere
-
-        return Stopping()
-
-    return make

@@ -128,6 +128,19 @@ class StoppedHere(Exception):
     """Raised by a report to stand for the controller's end at that moment."""
 
 
+class Ending(Report):
+    """Ends the operation at one event of a step."""
+
+    def __init__(self, step: str, state: str) -> None:
+        super().__init__()
+        self.moment = (step, state)
+
+    async def __call__(self, event: StepEvent) -> None:
+        await super().__call__(event)
+        if (event.name, event.state) == self.moment:
+            raise StoppedHere
+
+
 def write_source(folder: Path) -> Path:
     """Write the sources of the release into `folder`."""
     for name in COPIED:

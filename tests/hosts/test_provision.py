@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stub_release import Report, StoppedHere
+from stub_release import Ending, Report, StoppedHere
 
 from ringrift.errors import AccessRefused, EnvironmentProblem, NotFound, Unreachable
 
@@ -81,10 +82,10 @@ async def test_a_second_time_every_step_is_unchanged_and_the_agent_is_the_same_p
 
 @pytest.mark.parametrize("moment", [*((step, "running") for step in STEPS), ("agent service", "done")])
 async def test_ended_before_any_step_and_called_again_it_comes_to_the_same_end(
-    make_fleet, source, host, report, stop_at, moment
+    make_fleet, source, host, report, moment
 ):
     with pytest.raises(StoppedHere):
-        await make_fleet(source=source).provision(host.spec, TOKEN, stop_at(*moment))
+        await make_fleet(source=source).provision(host.spec, TOKEN, Ending(*moment))
     outcome = await make_fleet(source=source).provision(host.spec, TOKEN, report)
     assert set(report.ended.values()) <= {"done", "unchanged"}
     assert alive(service_state(host.root)["child"])
@@ -215,6 +216,21 @@ async def test_a_named_interpreter_is_only_checked_and_every_miss_is_named(make_
     assert "agent service" not in report.ended
 
 
+async def test_without_a_named_interpreter_an_environment_is_made_and_used(
+    stub_fleet, source, start_host, report
+):
+    """The only requirement is pip, which comes with the environment, so that no package index is asked."""
+    project = (source / "pyproject.toml").read_text()
+    (source / "pyproject.toml").write_text(re.sub("agent = .*", 'agent = ["pip>=20"]', project))
+    host = start_host(python=None)
+    with pytest.raises(StoppedHere):
+        await stub_fleet.provision(host.spec, TOKEN, Ending("environment", "done"))
+    await stub_fleet.provision(host.spec, TOKEN, report)
+    assert report.ended["environment"] == "unchanged"
+    assert str(host.root / "env" / "bin" / "python") in service_state(host.root)["argv"]
+    assert alive(service_state(host.root)["child"])
+
+
 async def test_an_interpreter_that_does_not_exist_is_named(stub_fleet, start_host, report):
     host = start_host(python="/nowhere/python3")
     with pytest.raises(EnvironmentProblem, match=r"has no Python >= 3\.11"):
@@ -226,7 +242,9 @@ async def test_an_agent_that_does_not_stay_up_fails_the_step_and_shows_its_last_
     make_fleet, source, host, report
 ):
     (source / "agents" / "__main__.py").write_text("raise SystemExit('the token is not accepted')\n")
-    with pytest.raises(EnvironmentProblem, match="agent service"):
+    with pytest.raises(
+        EnvironmentProblem, match="does not stay up; its last words: the token is not accepted"
+    ):
         for _ in range(20):  # it may be seen alive for a moment
             await make_fleet(source=source).provision(host.spec, TOKEN, report)
     assert report.ended["agent service"] == "failed"

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 
+import asyncssh
 import psutil
 import pytest
 
 from ringrift.cli.demo import sshd
 from ringrift.errors import CorruptData, EnvironmentProblem
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDummyDummyDummyDummyDummyDummyDummyDummyDumm x"
+KEY = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
 
 
 @pytest.fixture(params=["openssh", "double"])

@@ -72,7 +72,8 @@ def start(
     if running is not None:
         return running
     folder = folder.absolute()
-    (folder / "home").mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "home").mkdir(exist_ok=True, mode=0o700)
     kind = kind or ("openssh" if openssh_path() else "double")
     port = _free_port(address, port)
     public, fingerprint = _host_key(folder)
