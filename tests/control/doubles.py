@@ -277,14 +277,15 @@ class RecordingFleet:
         self.stand_still: asyncio.Event | None = None
         self.closed = False
 
-    def fail(self, call: str, *errors: Exception) -> None:
-        """Let the next calls of this name end with these errors."""
-        self.failures[call] = list(errors)
+    def fail(self, call: str, *errors: Exception, subject: str = "") -> None:
+        """Let the next calls of this name (on this subject) end with these errors."""
+        self.failures[f"{call} {subject}".strip()] = list(errors)
 
     def _call(self, name: str, subject: str) -> None:
         self.calls.append((name, subject))
-        if self.failures.get(name):
-            raise self.failures[name].pop(0)
+        for key in (name, f"{name} {subject}"):
+            if self.failures.get(key):
+                raise self.failures[key].pop(0)
 
     def named(self, name: str) -> list[str]:
         """Return the subjects of all calls of this name."""

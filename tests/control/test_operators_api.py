@@ -281,6 +281,6 @@ async def test_an_unknown_path_is_answered_in_the_same_form(world: World) -> Non
     assert answer.status_code == 405 and answer.json()["error"]["code"] == "usage"
 
 
-async def test_a_model_hash_that_is_too_short_to_name_one_is_refused(world: World) -> None:
+async def test_the_beginning_of_an_unknown_hash_is_not_found(world: World) -> None:
     answer = await world.http.get(f"/v1/models/{sha('x')[:4]}")
     assert answer.status_code == 404

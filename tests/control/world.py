@@ -113,7 +113,6 @@ class World:
                     root="ringrift",
                     slots=slots,
                     release=RELEASE,
-                    tunnel="open",
                     added_at=time,
                     changed_at=time,
                 )
