@@ -61,7 +61,7 @@ def test_an_answer_that_waited_too_long_still_comes_with_a_legal_move(models, po
 
 
 def capture_position(positions):
-    """Return a game in phase capture with its legal moves, `skip_capture` among them."""
+    """Return the legal moves of a position in phase capture, and its `skip_capture`."""
     game = load_game(positions["square8-3p-capture"]["move_request"]["game_state"])
     legal = np.sort(game.legal())
     skip = next(int(move) for move in legal if m.move_type(int(move)) == m.SKIP_CAPTURE)
