@@ -1,0 +1,1 @@
+"""The SSH room: connections, host keys, facts, provisioning, tunnels, transfers, services, deployment."""

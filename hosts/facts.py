@@ -41,6 +41,8 @@ class AgentFacts(_Fact):
     host: str | None = None
     release: str | None = None
     python: str | None = None
+    kept: dict[str, Any] = {}
+    """Other settings in `agent.json`, which are the operator's."""
     token: str | None = None
     """SHA-256 of the token that waits in `agent.json`."""
     mode: int | None = None

@@ -27,6 +27,8 @@ from ringrift.control.domain.ports import (
 )
 from ringrift.errors import NotFound
 
+Login = tuple[str, str, int, str, str | None]
+
 
 class SshFleet:
     """One cached connection per host, shared by tunnel, provisioning and deployment.
@@ -38,7 +40,7 @@ class SshFleet:
         self._home = home
         self._settings = settings or FleetSettings()
         self._connector = Connector(home)
-        self._open: dict[str, tuple[HostSpec, Remote]] = {}
+        self._open: dict[str, tuple[Login, Remote]] = {}
         self._connecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while a host is changed, so that two operations on it never mix."""
@@ -100,16 +102,15 @@ class SshFleet:
         await asyncio.gather(*(remote.connection.wait_closed() for remote in remotes))
 
     async def _remote(self, host: HostSpec) -> Remote:
-        """Return the host's open connection, or a new one where there is none or the spec has changed."""
+        """Return the host's open connection, or a new one where there is none or the login has changed."""
         async with self._connecting[host.name]:
-            spec, remote = self._open.get(host.name, (None, None))
-            if remote is not None and not remote.connection.is_closed():
-                if spec == host:
-                    return remote
-                remote.connection.close()
-            self._open.pop(host.name, None)
-            remote = Remote(host.name, await self._connector.connect(host))
-            self._open[host.name] = (host, remote)
+            login = (host.user, host.address, host.port, host.host_key, host.identity)
+            before, remote = self._open.pop(host.name, (None, None))
+            if remote is None or remote.connection.is_closed() or before != login:
+                if remote is not None:
+                    remote.connection.close()
+                remote = Remote(host.name, await self._connector.connect(host))
+            self._open[host.name] = (login, remote)
             return remote
 
     async def _facts(self, remote: Remote, host: HostSpec, release: str = "") -> Facts:

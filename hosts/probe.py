@@ -107,12 +107,14 @@ def agent() -> dict[str, Any]:
     config = document("agent", "agent.json") or {}
     identity = document("agent", "identity.json") or {}
     token = config.get("token")
+    ours = ("host", "release", "python", "token")
     return {
         "enrolled": "agent" in identity and read("agent", "key") is not None,
         "identity_token": identity.get("token"),
         "host": config.get("host"),
         "release": config.get("release"),
         "python": config.get("python"),
+        "kept": {key: value for key, value in config.items() if key not in ours},
         "token": hashlib.sha256(token.encode()).hexdigest() if isinstance(token, str) else None,
         "mode": mode("agent", "agent.json"),
     }

@@ -12,7 +12,10 @@ from hosts.steps.wish import Wish, interpreter
 
 
 def plan(facts: Facts, wish: Wish) -> list[Command]:
-    """Write the file where it differs. A token is written unless the agent was enrolled with exactly it."""
+    """Write the file where it differs; settings that are not ours stay.
+
+    A token is written unless the agent was enrolled with exactly it.
+    """
     agent = facts.agent
     token = wish.token if wish.token and agent.identity_token != token_digest(wish.token) else None
     python = interpreter(facts, wish)
@@ -20,7 +23,7 @@ def plan(facts: Facts, wish: Wish) -> list[Command]:
     # Without a new token a waiting one stays: the agent erases it itself when it is enrolled.
     if same and (token is None or agent.token == token_digest(token)):
         return []
-    content: dict[str, object] = {"host": wish.host, "release": wish.release, "python": python}
+    content = {**agent.kept, "host": wish.host, "release": wish.release, "python": python}
     if token is not None:
         content["token"] = token
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"

@@ -182,6 +182,17 @@ async def test_a_new_release_is_installed_beside_the_old_and_the_agent_moves_to_
     assert releases(host.root) == sorted([first.release, second.release])
 
 
+async def test_an_operators_own_settings_of_the_agent_survive_a_new_release(stub_fleet, source, host, report):
+    await stub_fleet.provision(host.spec, TOKEN, report)
+    path = host.root / "agent" / "agent.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "kinds": ["selfplay"]}))
+    (source / "ringrift" / "new.py").write_text("VALUE = 1\n")
+    outcome = await stub_fleet.provision(host.spec, TOKEN, report)
+    settings = json.loads(path.read_text())
+    assert (settings["kinds"], settings["release"]) == (["selfplay"], outcome.release)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 async def test_a_damaged_release_is_put_right(stub_fleet, host, report):
     outcome = await stub_fleet.provision(host.spec, TOKEN, report)
     damaged = release_folder(host.root, outcome.release) / "ringrift" / "errors.py"
@@ -285,12 +296,12 @@ async def test_two_operations_on_one_host_do_not_mix(stub_fleet, host):
     assert sorted(one.ended["agent service"] for one in reports) == ["done", "unchanged"]
 
 
-async def test_a_host_whose_login_changed_gets_a_new_connection(stub_fleet, host):
+async def test_only_another_login_makes_another_connection(stub_fleet, host, home):
     first = await stub_fleet._remote(host.spec)
-    again = await stub_fleet._remote(host.spec)
-    changed = await stub_fleet._remote(replace(host.spec, slots=2))
-    assert again is first
-    assert changed is not first
+    assert await stub_fleet._remote(replace(host.spec, slots=7)) is first
+    other = await stub_fleet._remote(replace(host.spec, identity=str(home / "ssh" / "id_ed25519")))
+    assert other is not first
+    await first.connection.wait_closed()
 
 
 async def test_a_root_with_spaces_and_shell_characters_works(stub_fleet, start_host, report, tmp_path):
