@@ -106,8 +106,8 @@ class Board(Screen[None]):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        """Draw chrome and body."""
-        if not self.is_mounted or not self.is_current:
+        """Draw chrome and body; nothing before the widgets are there or after they are gone."""
+        if not self.is_current or not self.query(Footer):
             return
         ring, feed = self.ring, self.feed
         self.query_one(Header).paint(
@@ -123,7 +123,8 @@ class Board(Screen[None]):
 
     def say(self, text: str, tone: str = "accent") -> None:
         """Tell the operator one sentence, until the next key."""
-        self.query_one(Notice).tell(text, TONES[tone])
+        for notice in self.query(Notice):
+            notice.tell(text, TONES[tone])
 
     def on_key(self, event: events.Key) -> None:
         """Do what the table of keys says."""

@@ -66,7 +66,7 @@ class Extra(Line):
 
     def tell(self, text: str, style: str = "") -> None:
         """Show a text broken to the width; an empty one hides the widget."""
-        rows = textwrap.wrap(plain(text), max(20, self.app.size.width - 2))
+        rows = textwrap.wrap(plain(text), max(20, self.app.size.width - 2), break_on_hyphens=False)
         self.put(Text("\n".join(rows), style=style, end="") if rows else None)
 
 

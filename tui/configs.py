@@ -15,7 +15,7 @@ from ringrift.protocol.operator import ConfigView, EvaluationView, PromotionView
 from tui import keys
 from tui.board import Board
 from tui.chrome import Pane, Strap
-from tui.draw import conditions, evaluation, flow, heading, line, state, verdict_tone, words
+from tui.draw import conditions, evaluation, flow, heading, line, stack, state, verdict_tone, words
 from tui.table import Column, Rows
 
 STALE_SECONDS = 86_400.0
@@ -193,7 +193,7 @@ def _summary(status: StatusView, filtered: str, width: int) -> Text:
         parts.append(words(f"○ {off} off", "dim"))
     if filtered:
         parts.insert(1, words(f"/{plain(filtered)}", "accent"))
-    return flow(parts, width)
+    return stack(flow(parts, width))
 
 
 async def propose_promotion(board: Board, key: str, only_look: str) -> None:

@@ -48,7 +48,7 @@ def join(parts: Iterable[Text | str], between: str = "  ") -> Text:
     return Text(between, end="").join(part if isinstance(part, Text) else words(part) for part in parts)
 
 
-def flow(parts: Iterable[Text], width: int, between: str = "   ") -> Text:
+def flow(parts: Iterable[Text], width: int, between: str = "   ") -> list[Text]:
     """Return parts on as few lines as they need; a line is broken only between parts."""
     rows: list[list[Text]] = [[]]
     for part in parts:
@@ -56,7 +56,7 @@ def flow(parts: Iterable[Text], width: int, between: str = "   ") -> Text:
         if rows[-1] and used + part.cell_len > width:
             rows.append([])
         rows[-1].append(part)
-    return stack(join(row, between) for row in rows)
+    return [join(row, between) for row in rows]
 
 
 def fitting(parts: Iterable[Text], width: int, between: str = "   ") -> Text:
@@ -119,9 +119,9 @@ def interval(low: float, middle: float, high: float, span: float, width: int, to
         return round(min(1.0, max(0.0, (at + span) / (2 * span))) * (width - 1))
 
     left, right = column(low), column(high)
-    cells[column(0.0)] = "┼"
     for index in range(left, right + 1):
         cells[index] = "━"
+    cells[column(0.0)] = "┼"
     cells[left], cells[right], cells[column(middle)] = "[", "]", "●"
     drawn = Text("".join(cells), style="#5b7188", end="")
     drawn.stylize(TONES[tone], left, right + 1)
@@ -157,7 +157,7 @@ def evaluation(view: EvaluationView, width: int) -> list[Text]:
                 words(f"  {view.elo:+.0f}", tone),
             )
         )
-    return [*lines, seats(view)]
+    return [*lines, *seats(view, width)]
 
 
 def _games(view: EvaluationView) -> tuple[Text, ...]:
@@ -168,13 +168,13 @@ def _games(view: EvaluationView) -> tuple[Text, ...]:
     )
 
 
-def seats(view: EvaluationView) -> Text:
+def seats(view: EvaluationView, width: int) -> list[Text]:
     """Return the interval in figures, and how often the candidate won from each seat."""
     parts = [words(f"Elo {elo(view.elo, view.elo_low, view.elo_high)}")]
     for seat, tally in sorted(view.seats.items()):
         won, games = (*tally, 0, 0)[:2]
         parts.append(words(f"seat {plain(seat)}: {won}/{games} {percent(won / games if games else None)}"))
-    return join(parts, "   ")
+    return flow(parts, width)
 
 
 def conditions(found: Iterable[Condition], width: int) -> list[Text]:
@@ -214,7 +214,7 @@ def steps(found: Iterable[StepView], width: int) -> list[Text]:
 
 def hanging(label: str, text: str, width: int, indent: int = 12) -> list[Text]:
     """Return a labelled text that wraps under itself."""
-    rows = textwrap.wrap(plain(text), max(10, width - indent)) or ["-"]
+    rows = textwrap.wrap(plain(text), max(10, width - indent), break_on_hyphens=False) or ["-"]
     names = [label, *[""] * (len(rows) - 1)]
     return [line(words(name.ljust(indent), "dim"), words(row)) for name, row in zip(names, rows, strict=True)]
 

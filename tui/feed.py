@@ -83,9 +83,8 @@ class Feed:
         self._wake.set()
 
     def hurry(self, seconds: float) -> None:
-        """Ask often for a while: something was started that the operator watches."""
-        self.hurry_until = self.clock() + seconds
-        self.wake()
+        """Ask often for a while: something goes on that the operator watches."""
+        self.hurry_until = max(self.hurry_until, self.clock() + seconds)
 
     async def send(self, call: Call[T]) -> T:
         """Send one call of the operator; when the controller doesn't answer, the link is down from now on."""

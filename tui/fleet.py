@@ -154,7 +154,7 @@ class Fleet(Board):
         ]
         width = self.size.width - 2
         parts = (summary(status, len(rows), self.filter), work_done(status))
-        self.query_one(Strap).put(stack(flow(part, width) for part in parts))
+        self.query_one(Strap).put(stack(row for part in parts for row in flow(part, width)))
         self.table.use(columns(self.feed.age("status") or 0.0, self.size.width))
         self.table.show(rows)
         self.below(self._detail(self.table.selected))

@@ -16,7 +16,7 @@ from ringrift.protocol.operator import ServingView, TargetView, WhyView
 from tui import keys
 from tui.board import Board
 from tui.chrome import Pane, Strap
-from tui.draw import flow, glyph, heading, join, line, state, words
+from tui.draw import flow, glyph, heading, join, line, stack, state, words
 from tui.table import Column, Rows
 
 
@@ -136,7 +136,7 @@ def _summary(targets: list[TargetView], filtered: str, width: int) -> Text:
     ]
     if filtered:
         parts.insert(1, words(f"/{plain(filtered)}", "accent"))
-    return flow(parts, width)
+    return stack(flow(parts, width))
 
 
 def _served(view: TargetView, width: int) -> list[Text]:

@@ -33,6 +33,12 @@ PROVISIONING = (
 )
 
 
+def watch(feed: Feed) -> None:
+    """Ask at once, and often for a while."""
+    feed.hurry(WATCH_SECONDS)
+    feed.wake()
+
+
 def actor() -> str:
     """Return who asks, for the audit rows."""
     try:
@@ -52,7 +58,7 @@ def host_change(feed: Feed, view: HostView, verb: str) -> Proposal:
 
     async def apply() -> None:
         await feed.send(routes.change_host(view.name, verb))
-        feed.hurry(WATCH_SECONDS)
+        watch(feed)
 
     return Proposal(
         title=f"{verb} {plain(view.name)}",
@@ -75,7 +81,7 @@ def provision(feed: Feed, view: HostView) -> Proposal:
 
     async def apply() -> None:
         await feed.send(routes.provision(view.name))
-        feed.hurry(WATCH_SECONDS)
+        watch(feed)
 
     return Proposal(
         title=f"provision {plain(view.name)}",
@@ -105,7 +111,7 @@ def promotion(feed: Feed, plan: PromotionView, only_look: str) -> Proposal:
             actor=actor(),
         )
         await feed.send(routes.promote(request))
-        feed.hurry(WATCH_SECONDS)
+        watch(feed)
 
     return _champion_change(plan, f"promote {plain(plan.config)}", "Promote", only_look, apply)
 
@@ -115,7 +121,7 @@ def rollback(feed: Feed, plan: PromotionView) -> Proposal:
 
     async def apply() -> None:
         await feed.send(routes.rollback(plan.config, dry_run=False))
-        feed.hurry(WATCH_SECONDS)
+        watch(feed)
 
     return _champion_change(plan, f"roll back {plain(plan.config)}", "Roll back", "", apply)
 
@@ -159,7 +165,7 @@ def switch(feed: Feed, view: ConfigView) -> Proposal:
 
     async def apply() -> None:
         await feed.send(routes.enable(view.key, routes.build(EnableRequest, enabled=wanted, actor=actor())))
-        feed.hurry(WATCH_SECONDS)
+        watch(feed)
 
     told = "Agents work on it again." if wanted else "Nothing new is started for it; what runs is finished."
     return Proposal(
@@ -183,7 +189,7 @@ def deploy(feed: Feed, plan: DeploymentView, only_look: str, begun: list[str]) -
         view = await feed.send(routes.deploy(routes.build(DeployRequest, actor=actor())))
         if view.id:
             begun.append(view.id)
-        feed.hurry(WATCH_SECONDS)
+        watch(feed)
 
     def lines(width: int) -> list[Text]:
         rows = [words(f"{len(changes)} of {len(plan.actions)} served models change", "accent")]

@@ -64,6 +64,7 @@ class Rows(Widget):
         self.rows: list[Any] = []
         self.cursor = 0
         self._top = 0
+        self._fitted: list[tuple[Column, int]] = []
         self._drawn: list[tuple[tuple[Text, ...], bool]] = []
 
     @property
@@ -100,9 +101,9 @@ class Rows(Widget):
         """Draw what is visible and refresh only the lines that differ from what stands there."""
         page = self.page()
         self._top = min(max(self._top, self.cursor - page + 1), self.cursor, max(0, len(self.rows) - page))
-        fitted = fit(self._columns, self.size.width - 1)
+        self._fitted = fit(self._columns, self.size.width - 1)
         drawn = [
-            (tuple(column.cell(row, width) for column, width in fitted), index == self.cursor)
+            (tuple(column.cell(row, width) for column, width in self._fitted), index == self.cursor)
             for index, row in enumerate(self.rows[self._top : self._top + page], self._top)
         ]
         if len(drawn) != len(self._drawn):
@@ -122,8 +123,7 @@ class Rows(Widget):
         return self._strip(words(f"  {self._empty}" if y == 2 and not self.rows else "", "dim"))
 
     def _header(self) -> Text:
-        fitted = fit(self._columns, self.size.width - 1)
-        return self._line("  ", [words(column.title, "dim") for column, _ in fitted])
+        return self._line("  ", [words(column.title, "dim") for column, _ in self._fitted])
 
     def _row(self, y: int) -> Strip:
         cells, here = self._drawn[y - 1]
@@ -131,8 +131,8 @@ class Rows(Widget):
         return self._strip(text, Style(bgcolor=CURSOR) if here else Style(), self._thumb(y))
 
     def _line(self, margin: Text | str, cells: Sequence[Text]) -> Text:
-        fitted = fit(self._columns, self.size.width - 1)
-        drawn = [_cell(text, room, column.right) for (column, room), text in zip(fitted, cells, strict=True)]
+        rooms = zip(self._fitted, cells, strict=True)
+        drawn = [_cell(text, room, column.right) for (column, room), text in rooms]
         return line(margin, join(drawn, " " * gap(self.size.width)))
 
     def _thumb(self, y: int) -> str:

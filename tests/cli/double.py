@@ -7,17 +7,22 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from pydantic import TypeAdapter
 
+from ringrift.client.access import Access
+from ringrift.client.http import rebuilt_error
+from ringrift.client.routes import Call
+from ringrift.errors import NotFound, Unreachable
 from ringrift.protocol import operator as op
 from tests.cli import sample
 
 TOKEN = "operator-token-of-the-double-0123456789"
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+T = TypeVar("T")
 
 
 class World:
@@ -29,6 +34,7 @@ class World:
         self.keys = [
             op.HostKey(type="ssh-ed25519", fingerprint=sample.FINGERPRINT, public_key=sample.PUBLIC_KEY),
         ]
+        self.away = False
         self.promotion_allowed = True
         self.promotions: list[dict[str, Any]] = []
         self.operation_steps: dict[str, int] = {}
@@ -196,3 +202,30 @@ def served(world: World) -> Iterator[str]:
         server.should_exit = True
         thread.join(10)
         listening.close()
+
+
+class Direct:
+    """The double without HTTP: what the terminal's feed sends to, answered in this process."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.access = Access("http://127.0.0.1:8470", TOKEN, local=True)
+
+    async def send(self, call: Call[T]) -> T:
+        """Answer as the served double would; `world.away` makes it unreachable."""
+        world = self.world
+        content = call.content()
+        body = json.loads(content) if content else None
+        world.requests.append((call.method, call.path, body))
+        if world.away:
+            raise Unreachable("no controller answers at http://127.0.0.1:8470", hint=self.access.hint)
+        planned = world.failures.get((call.method, call.path))
+        if planned:
+            raise rebuilt_error(self.access, call, *planned)
+        answer = _answer(world, call.method, call.path.split("/")[2:], dict(call.params), body)
+        if answer is None:
+            raise NotFound(f"nothing at {call.path}")
+        return call.parse(_ANY.dump_json(answer))
+
+    async def close(self) -> None:
+        """Nothing is open."""
