@@ -39,6 +39,6 @@ def ctl(place: Place, *words: str, live: bool = False) -> str:
         check=False,
     )
     if done.returncode:
-        last = ((done.stderr or "").strip().splitlines() or ["see above"])[-1]
+        last = ((done.stderr or "").strip().splitlines() or ["see above"])[-1].removeprefix("error: ")
         raise RingRiftError(f"ringrift-ctl {shlex.join(words)} ended with {done.returncode}: {last}")
     return done.stdout
