@@ -18,10 +18,9 @@ first stack of a game decides nothing):
 | buried | rings under another colour's ring / rings per player |
 | lone | rounds as the only seat with real actions / rounds required |
 | stuck | 1 if p has neither rings in hand nor a stack that can act |
-| tempo | 1 if p is to move |
 
-The weights are the maximum-likelihood estimate of a conditional logit model of "seat p wins" on positions of
-self-play games (`benchmarks/fit_heuristic.py`), so that the softmax is a probability of winning.
+`benchmarks/tune_heuristic.py` found the weights: their proportions by games of weights against weights, their
+scale by maximum likelihood, so that the softmax is a probability of winning.
 """
 
 from __future__ import annotations
@@ -52,7 +51,6 @@ TERMS = (
     "buried",
     "lone",
     "stuck",
-    "tempo",
 )
 (
     RINGS,
@@ -68,12 +66,16 @@ TERMS = (
     BURIED,
     LONE,
     STUCK,
-    TEMPO,
     COUNT,
 ) = range(len(TERMS) + 1)
 
-WEIGHTS = np.array([2.0, 3.0, 2.0, 3.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, -0.5, 1.0, -1.0, 0.0])
-"""One weight per entry of `TERMS`."""
+WEIGHTS = np.array(
+    [
+        [1.0, 2.0, 0.5, 0.5, 0.3, 0.3, 0.5, 1.0, 0.2, 1.0, -0.3, 0.3, -0.6],
+        [0.5, 0.7, 1.5, 1.5, 0.4, 0.3, 0.3, 0.8, 0.5, 1.3, 0.0, 0.1, -1.0],
+    ]
+)
+"""One weight per entry of `TERMS`: with two players, with three or four (`weights_row`)."""
 
 HEAD_START = 2.0
 """Stacks, rings or markers that every seat is thought to have besides its own when shares are formed."""
@@ -101,6 +103,12 @@ def new_terms() -> Terms:
 
 
 @jit
+def weights_row(players):
+    """Return the row of `WEIGHTS` for a number of players."""
+    return 0 if players == 2 else 1
+
+
+@jit
 def evaluate(geo, states, i, terms, values, row):
     """Write the value vector of position i to `values[row]` (4,): probabilities over seats 1..4, sum 1.
 
@@ -113,11 +121,12 @@ def evaluate(geo, states, i, terms, values, row):
         values[row, s["winner"] - 1] = 1.0
         return
     measure(geo, states, i, terms)
+    row_of_weights = weights_row(s["players"])
     total = 0.0
     for seat in range(1, s["players"] + 1):
         score = 0.0
         for term in range(COUNT):
-            score += WEIGHTS[term] * terms[seat, term]
+            score += WEIGHTS[row_of_weights, term] * terms[seat, term]
         values[row, seat - 1] = math.exp(score)
         total += values[row, seat - 1]
     for k in range(4):
@@ -231,5 +240,3 @@ def measure_counters(states, i, terms, seat):
         terms[seat, LONE] = s["lps_streak"] / s["lps_required"]
     if s["hand"][seat] == 0 and terms[seat, MOBILE] == 0.0:
         terms[seat, STUCK] = 1.0
-    if s["player"] == seat:
-        terms[seat, TEMPO] = 1.0

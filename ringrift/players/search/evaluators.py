@@ -13,18 +13,18 @@ import numpy.typing as npt
 from ringrift.game._jit import jit
 from ringrift.game.config import GameConfig
 from ringrift.game.geometry import Geometry, geometry
-from ringrift.game.moves import move_type
 from ringrift.game.state import new_scratch
 from ringrift.players.heuristic import evaluate, look_ahead, new_trial
+from ringrift.players.randomness import position_word, uniform
 from ringrift.players.search.forest import Leaves
 
 if TYPE_CHECKING:
     from ringrift.nets.network import RingRiftNet
 
 CHUNK = 16
-"""Positions per network call, always: torch's kernels round differently for different batch sizes, so a
-fixed size makes a position's result independent of the batch that it stands in, bit for bit on one machine.
-(Measured for every width of 16 channels and more.) On one core 16 costs 12 % more per position than 64 and fits the first round of one game's search."""
+"""Positions per network call, always. Torch's kernels round differently for different batch sizes; a fixed
+size makes a position's result independent of its batch, bit for bit on one machine (found so for 16 channels
+and more). On one core 16 costs 12 % more per position than 64 and fits one game's first round."""
 
 
 class Evaluator(Protocol):
@@ -38,7 +38,10 @@ class Evaluator(Protocol):
 
 
 class HeuristicEvaluator:
-    """Values by the heuristic; priors by the type of a move, at roots by looking one move ahead."""
+    """Values by the heuristic; even priors, at roots by looking one move ahead.
+
+    Looking ahead at every node was measured to be worse than spending the same time on more simulations.
+    """
 
     def __init__(self, geo: Geometry, board: str) -> None:
         self.geo = geo
@@ -98,14 +101,16 @@ class NetEvaluator:
 SHARPNESS = 20.0
 """Logits per unit of winning probability in the priors of a root."""
 
-TYPE_PRIOR = np.zeros(19)
-"""Logit of each move type when nothing but the type is known."""
+TIE = 1e-6
+"""Priors of inner nodes differ by at most this, by chance: a node with many moves keeps a fair sample."""
 
 
 @jit
 def judge_leaves(geo, states, leaves, count, terms):
-    """Fill values by the heuristic and logits by `TYPE_PRIOR`."""
+    """Fill values by the heuristic; priors are even up to `TIE`."""
     for slot in range(count):
-        evaluate(geo, states, leaves.node[slot], terms, leaves.values, slot)
+        node = leaves.node[slot]
+        evaluate(geo, states, node, terms, leaves.values, slot)
+        word = position_word(geo, states, node, 0)
         for j in range(leaves.offsets[slot], leaves.offsets[slot + 1]):
-            leaves.logits[j] = TYPE_PRIOR[move_type(leaves.moves[j])]
+            leaves.logits[j] = TIE * uniform(word, j - leaves.offsets[slot])
