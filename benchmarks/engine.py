@@ -1,4 +1,4 @@
-"""Plies per CPU-second of random games with the full legal list at every ply, one core: `python benchmarks/engine.py`.
+"""`python benchmarks/engine.py`: plies per CPU-second of random games, full legal list at every ply, one core.
 
 CPU time of this process, median of `REPEATS` runs of `SECONDS` each, after the kernels are loaded.
 """

@@ -145,7 +145,7 @@ def sequences(spec: SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec) -> ran
 
 
 class GameResult(Wire):
-    """One finished game. `game_id` is the SHA-256 of its record; `winner` None only for an unfinished game."""
+    """One finished game. `game_id` is the SHA-256 of its record; `winner` None only when unfinished."""
 
     game_id: Sha256
     winner: Seat | None
@@ -204,7 +204,9 @@ class EvaluateResult(Wire):
     candidate_seats: Annotated[list[Seat], Field(min_length=2, max_length=4)]
 
 
-JobResult = Annotated[SelfplayResult | IngestResult | TrainResult | EvaluateResult, Field(discriminator="kind")]
+JobResult = Annotated[
+    SelfplayResult | IngestResult | TrainResult | EvaluateResult, Field(discriminator="kind")
+]
 _RESULT: TypeAdapter[SelfplayResult | IngestResult | TrainResult | EvaluateResult] = TypeAdapter(JobResult)
 
 

@@ -72,9 +72,7 @@ class HostAdd(Wire):
     slots: Annotated[int, Field(ge=1, le=256)] = 1
 
 
-HostState = Literal[
-    "new", "provisioning", "ready", "draining", "quarantined", "unreachable", "retired"
-]
+HostState = Literal["new", "provisioning", "ready", "draining", "quarantined", "unreachable", "retired"]
 
 
 class HostView(Reply):

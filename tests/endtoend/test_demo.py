@@ -33,7 +33,9 @@ class Demo:
 
     def ctl(self, *words: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "ringrift.cli.main", *words]
-        return subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=900, check=False)
+        return subprocess.run(
+            argv, env=self.environment, capture_output=True, text=True, timeout=900, check=False
+        )
 
     def start(self) -> subprocess.Popen[bytes]:
         argv = [sys.executable, "-m", "ringrift.cli.main", "demo", "--keep", "--folder", str(self.folder)]

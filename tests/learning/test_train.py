@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -21,7 +22,9 @@ from ringrift.learning.optimise import (
     make_optimizer,
     rate_factor,
 )
+from ringrift.learning.records import decode, encode
 from ringrift.learning.replay import Board
+from ringrift.learning.shards import read_shard, shard_bytes
 from ringrift.learning.train import train
 from ringrift.nets.checkpoint import load_checkpoint
 from ringrift.nets.network import ArchConfig, RingRiftNet
@@ -128,6 +131,29 @@ def test_a_parent_of_another_shape_is_refused(run, tmp_path, played):
 def test_a_data_set_whose_name_is_not_of_its_shards_is_refused(run):
     with pytest.raises(BadInput, match="not those of the named data set"):
         run(dataset="b" * 64)
+
+
+def test_a_damaged_shard_is_refused(inputs, specs, tmp_path, played):
+    whole = (played[0] / played[1]).read_bytes()
+    sha = inputs.add(whole[:-100])
+    with pytest.raises(CorruptData, match=r"cut off|damaged"):
+        train(specs.train("hex8_2p", [sha]), inputs.folder, tmp_path, specs.quiet)
+
+
+def test_a_shard_of_another_config_is_refused(inputs, specs, tmp_path, played):
+    sha = inputs.add((played[0] / played[1]).read_bytes())
+    with pytest.raises(CorruptData, match="of hex8_2p, not square8_2p"):
+        train(specs.train("square8_2p", [sha]), inputs.folder, tmp_path, specs.quiet)
+
+
+def test_a_record_that_breaks_the_rules_stops_training(inputs, specs, tmp_path, played):
+    records = read_shard(played[0] / played[1])
+    read = decode(records[0])
+    moves = read.moves.copy()
+    moves[10] = -1
+    sha = inputs.add(shard_bytes([encode(dataclasses.replace(read, moves=moves)), *records[1:]]))
+    with pytest.raises(CorruptData, match="not legal"):
+        train(specs.train("hex8_2p", [sha]), inputs.folder, tmp_path, specs.quiet)
 
 
 def test_games_without_search_targets_are_refused(inputs, specs, tmp_path):
