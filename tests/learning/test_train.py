@@ -190,9 +190,13 @@ def test_a_net_that_knows_less_than_nothing_is_refused(run, monkeypatch, bad):
         run()
 
 
-def test_a_runaway_learning_rate_is_stopped_and_gives_no_checkpoint(run, tmp_path):
-    with pytest.raises(Refused, match=r"collapsed|diverged"):
-        run(recipe={"steps": 200, "learning_rate": 1.0, "gradient_clip": 1e9})
+def test_a_run_that_climbs_is_stopped_and_gives_no_checkpoint(run, tmp_path, monkeypatch):
+    def climb(net, optimizer, loss, limit):
+        return descend(net, optimizer, -loss, limit)
+
+    monkeypatch.setattr(training, "descend", climb)
+    with pytest.raises(Refused, match=r"collapsed by step \d+|diverged"):
+        run(recipe={"steps": 200, "learning_rate": 1e-2})
     assert list(tmp_path.iterdir()) == []
 
 
