@@ -223,6 +223,11 @@ class Board(Screen[None]):
     def do_refresh(self) -> None:
         self.feed.wake()
 
+    def do_copy(self) -> None:
+        if self.subject():
+            self.app.copy_to_clipboard(self.subject())
+            self.say(f"copied {self.subject()}")
+
     def do_help(self) -> None:
         from tui.dialogs import Help
 

@@ -71,6 +71,7 @@ class Feed:
         self.typed_at = clock()
         self._connect, self._wanted, self._changed = connect, wanted, changed
         self._sender: Sender | None = None
+        self._left: list[Sender] = []
         self._wake = asyncio.Event()
         self._tries = 0
 
@@ -93,7 +94,7 @@ class Feed:
                 self._sender = self._connect()
             return await self._sender.send(call)
         except LOST as error:
-            await self._lost(error)
+            self._lost(error)
             raise
 
     async def run(self) -> None:
@@ -109,8 +110,11 @@ class Feed:
         """Ask once for everything that is wanted; return how long to wait for the next round."""
         started = self.clock()
         problem = await self._ask()
+        if problem is None:
+            while self._left:
+                await self._left.pop().close()
         if problem is not None:
-            await self._lost(problem)
+            self._lost(problem)
         self._changed()
         now = self.clock()
         if problem is not None:
@@ -147,10 +151,11 @@ class Feed:
         if not self.link.up:
             self.link = Link(up=True, ever=True, since=now)
 
-    async def _lost(self, error: RingRiftError) -> None:
-        sender, self._sender = self._sender, None
-        if sender is not None:
-            await sender.close()
+    def _lost(self, error: RingRiftError) -> None:
+        # Not closed yet: another call may still wait for its answer there.
+        if self._sender is not None:
+            self._left.append(self._sender)
+            self._sender = None
         now = self.clock()
         wait = RETRY[min(self._tries, len(RETRY) - 1)]
         self._tries += 1
@@ -158,5 +163,7 @@ class Feed:
         self.link = replace(self.link, up=False, reason=error.line(), since=since, retry_at=now + wait)
 
     async def close(self) -> None:
-        if self._sender is not None:
-            await self._sender.close()
+        """Close every connection, also those that were left."""
+        for sender in (*self._left, *((self._sender,) if self._sender else ())):
+            await sender.close()
+        self._left.clear()

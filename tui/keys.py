@@ -63,6 +63,7 @@ KEYS = (
     Key("1", "fleet", "fleet", "the hosts: who is up, busy, hurting", PLACES, "hosts list"),
     Key("2", "configs", "configs", "the twelve configs: who learns, who is blocked", PLACES, "configs list"),
     Key("3", "production", "production", "what the players get", PLACES, "targets list"),
+    Key("y", "copy", "copy", "copy its name (OSC 52, through SSH too)", PLACES),
     Key("r", "refresh", "refresh", "ask the controller now", PLACES, "status"),
     Key("up", "up", "up", "up one line"),
     Key("down", "down", "down", "down one line"),

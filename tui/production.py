@@ -48,7 +48,7 @@ def columns(drift: float) -> tuple[Column, ...]:
         Column("served", ticks, 12, 12),
         Column("checked", checked, 7, 7, right=True),
         Column(
-            "issues", lambda v, w: words("; ".join(v.issues) or "none", "warn" if v.issues else "dim"), 12, 80
+            "issues", lambda v, w: words("; ".join(v.issues) or "none", "warn" if v.issues else "dim"), 10, 80
         ),
     )
 

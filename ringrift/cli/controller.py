@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ringrift.cli.output import Json, note, output, report
+from ringrift.errors import UsageError
 
 app = typer.Typer()
 Port = Annotated[
@@ -66,10 +67,13 @@ def tui(
 ) -> None:
     """Open the terminal. Starts a controller when none runs, and says so."""
     import os
+    import sys
 
     from ringrift.cli import process
     from ringrift.client.home import DEFAULT_PORT
 
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the terminal needs a terminal", hint="in scripts use `ringrift-ctl status --json`")
     started = ""
     if not os.environ.get("RINGRIFT_URL") and process.running_controller() is None:
         note("no controller runs: starting one ...")

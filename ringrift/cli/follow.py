@@ -31,6 +31,16 @@ def follow(
     ask: Callable[[], Sequence[OperationView]], first: Sequence[OperationView], label: str = ""
 ) -> Sequence[OperationView]:
     """Show operations that run side by side until none is running; `ask` fetches how they stand."""
+    try:
+        return _follow(ask, first, label)
+    except KeyboardInterrupt:
+        sys.stderr.write("no longer watching; the controller goes on\n")
+        raise
+
+
+def _follow(
+    ask: Callable[[], Sequence[OperationView]], first: Sequence[OperationView], label: str
+) -> Sequence[OperationView]:
     views, away_since = first, None
     with _shown(label) as show:
         show(views)

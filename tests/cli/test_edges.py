@@ -78,6 +78,13 @@ def test_the_console_script_ends_with_the_status_of_the_error(own_home: Path) ->
     assert found.stderr.startswith("error: no controller runs for")
 
 
+def test_the_terminal_without_a_terminal_is_a_usage_error(run, own_home: Path) -> None:
+    result = run("tui")
+    assert result.exit_code == 2
+    assert "needs a terminal" in result.stderr
+    assert not own_home.exists()
+
+
 def test_doctor_says_what_to_do_about_a_home_without_controller(run, own_home: Path) -> None:
     result = run("doctor")
     assert result.exit_code == 9
