@@ -125,9 +125,12 @@ class MinimaxPlayer(Player):
             low = scores.max() if depth > 0 else -np.inf
             self.stack.states[0] = states[i]
             self.stack.moves[0, 0] = legal[j]
-            value, seen = alpha_beta(self.geo, self.stack, self.scratch, depth, low, player, swapped)
-            scores[j] = value if value > low else low - 1
+            limit = max(1, budget - spent)
+            value, seen = alpha_beta(self.geo, self.stack, self.scratch, depth, low, player, swapped, limit)
             spent += seen
+            if seen > limit:
+                break
+            scores[j] = value if value > low else low - 1
         return scores, spent
 
 
@@ -147,11 +150,11 @@ def judge(geo, stack, level, seat, swapped):
 
 
 @jit
-def alpha_beta(geo, stack, scratch, depth, low, seat, swapped):
+def alpha_beta(geo, stack, scratch, depth, low, seat, swapped, limit):
     """Return `(value, positions seen)` of the move `stack.moves[0, 0]`, looking `depth` decisions beyond it.
 
     The move is played on the position at level 0. The value is the searching player's result; it is exact if
-    above `low`, else an upper bound.
+    above `low`, else an upper bound. More than `limit` positions seen means given up without a value.
     """
     open_root(stack, low)
     level = 0
@@ -164,12 +167,12 @@ def alpha_beta(geo, stack, scratch, depth, low, seat, swapped):
             seen += 1
             apply(geo, stack.states, level, scratch, move)
             stack.count[level] = next_decision(geo, stack.states, level, scratch, stack.moves[level])
-            if stack.count[level] > 0 and level <= depth:
+            if stack.count[level] > 0 and level <= depth and seen <= limit:
                 continue
             value = judge(geo, stack, level, seat, swapped)
         else:
             value = bound_of(stack, level, seat, swapped)
-        if level == 1:
+        if level == 1 or seen > limit:
             return value, seen
         level -= 1
         take_in(stack, level, value, seat, swapped)

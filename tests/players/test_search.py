@@ -152,29 +152,6 @@ def wins_at_once(game, move):
     return after.over and after.winner == seat
 
 
-def loses_at_once(game, move, player):
-    """True when the next seat can win at once after `move`; further decisions of this turn are `player`'s."""
-    seat, after = game.player, game.copy()
-    after.apply(move)
-    while not after.over and (after.player == seat or len(after.legal()) == 1):
-        after.apply(player.choose(after.states, seeds(1))[0])
-    return not after.over and any(wins_at_once(after, reply) for reply in after.legal())
-
-
-@pytest.mark.parametrize("spec", SEARCHING, ids=lambda spec: spec.kind)
-def test_a_threat_is_parried(spec, position):
-    game = position(
-        "square8_2p",
-        stacks={(1, 1): [2, 2], (3, 6): [1], (7, 3): [2, 2, 2]},
-        markers={(3, 1): 1},
-        eliminated=[14, 17],
-    )
-    player = build_player(PlayerSpec(spec.kind, simulations=2000, considered=32, noise=0.0), game.config)
-    careless = build_player(PlayerSpec("random"), game.config)
-    assert any(loses_at_once(game, move, careless) for move in game.legal())
-    assert not loses_at_once(game, player.choose(game.states, seeds(1))[0], player)
-
-
 @pytest.mark.parametrize("spec", [*SEARCHING, PlayerSpec("heuristic")], ids=lambda spec: spec.kind)
 def test_seats_are_swapped_when_the_other_one_is_far_better(spec, position):
     game = position("square8_2p", stacks={(3, 3): [1, 1]}, hand=10, player=2, phase=phases.PLACEMENT)

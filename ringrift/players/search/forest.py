@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ringrift.game.config import BOARDS
 from ringrift.game.geometry import Geometry
-from ringrift.game.state import new_positions
+from ringrift.game.state import Scratch, new_positions, new_scratch
 
 SEATS = 4
 
@@ -88,6 +88,8 @@ class Roots(NamedTuple):
 class Workspace(NamedTuple):
     """Per-thread working memory of the search functions; any content between calls."""
 
+    scratch: Scratch
+    """Working memory of the rules."""
     carry: Floats
     """(4,) a value on its way up."""
     score: Floats
@@ -132,6 +134,7 @@ def new_leaves(geo: Geometry, count: int) -> Leaves:
 
 def new_workspace(geo: Geometry, width: int) -> Workspace:
     return Workspace(
+        scratch=new_scratch(BOARDS[geo.board]),
         carry=np.zeros(SEATS),
         score=np.zeros(width),
         picked=np.zeros(width, np.int64),

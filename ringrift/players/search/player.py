@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ringrift.game.config import GameConfig
 from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, signed
 from ringrift.players.search import root, tree
-from ringrift.players.search.evaluators import Evaluator, HeuristicEvaluator, NetEvaluator
+from ringrift.players.search.evaluators import Evaluator, HeuristicEvaluator
 from ringrift.players.search.forest import (
     SEATS,
     Floats,
@@ -55,11 +55,7 @@ class TreePlayer(Player):
         self.budget = 0 if spec.kind == "policy" else spec.simulations
         self.width = {"mcts": WIDTH, "gumbel": spec.considered, "policy": 1}[spec.kind]
         self.noise = TIE_NOISE if spec.kind == "mcts" else spec.noise
-        self.evaluator: Evaluator
-        if net is None:
-            self.evaluator = HeuristicEvaluator(self.geo, config.board)
-        else:
-            self.evaluator = NetEvaluator(net, config)
+        self.evaluator = evaluator_of(net, config)
         self.leaves = new_leaves(self.geo, LEAVES)
         self.work = new_workspace(self.geo, WIDTH)
         self._forest: Forest | None = None
@@ -80,12 +76,7 @@ class TreePlayer(Player):
             parts.append(
                 self._search_group(states[part], signed(seeds)[part], budgets[part], per_game, deadline)
             )
-        moves = np.concatenate([part.moves for part in parts]) if parts else np.zeros(0, np.int64)
-        values = (
-            np.concatenate([part.values for part in parts]) if parts else np.zeros((0, SEATS), np.float32)
-        )
-        policy = [entry for part in parts for entry in part.policy]
-        return SearchResult(moves, values, policy)
+        return joined(parts)
 
     def _search_group(
         self, states: Positions, seeds: Ints, budgets: Ints, per_game: int, deadline: float | None
@@ -111,7 +102,7 @@ class TreePlayer(Player):
         counts, moves, prior = [np.zeros(1, np.int64)], [], []
         first = 0
         while first < games:
-            slots = tree.collect_roots(self.geo, forest, self.leaves, first, games, self.scratch)
+            slots = tree.collect_roots(self.geo, forest, self.leaves, first, games, self.work)
             self.evaluator.evaluate_roots(forest.states, self.leaves, slots)
             tree.absorb(forest, self.leaves, slots, self.work)
             end = self.leaves.offsets[slots]
@@ -141,25 +132,15 @@ class TreePlayer(Player):
         return table
 
     def _simulate(self, forest: Forest, roots: Roots, schedule: Ints, deadline: float | None) -> None:
-        games = np.zeros(int(schedule.sum(0).max(initial=0)), np.int64)
-        edges = np.zeros_like(games)
+        tasks = np.zeros((int(schedule.sum(0).max(initial=0)), 2), np.int64)
         for turn in range(schedule.shape[1]):
             if deadline is not None and time.monotonic() >= deadline:
                 return
-            tasks = root.plan_round(forest, roots, schedule, turn, self.method, games, edges, self.work)
+            count = root.plan_round(forest, roots, schedule, turn, self.method, tasks, self.work)
             done = 0
-            while done < tasks:
+            while done < count:
                 step, slots = tree.collect(
-                    self.geo,
-                    forest,
-                    self.leaves,
-                    games,
-                    edges,
-                    done,
-                    tasks,
-                    self.method,
-                    self.scratch,
-                    self.work,
+                    self.geo, forest, self.leaves, tasks, done, count, self.method, self.work
                 )
                 self.evaluator.evaluate(forest.states, self.leaves, slots)
                 tree.absorb(forest, self.leaves, slots, self.work)
@@ -175,3 +156,21 @@ class TreePlayer(Player):
         for first, last in zip(roots.offsets[:-1], roots.offsets[1:], strict=True):
             lists.append((roots.moves[first:last], policy[first:last].astype(np.float32)))
         return SearchResult(moves, values.astype(np.float32), lists)
+
+
+def evaluator_of(net: Any, config: GameConfig) -> Evaluator:
+    """Return the net as an evaluator, or the heuristic for None; torch is imported only for a net."""
+    if net is None:
+        return HeuristicEvaluator(config.board)
+    from ringrift.players.search.net_evaluator import NetEvaluator
+
+    return NetEvaluator(net, config)
+
+
+def joined(parts: list[SearchResult]) -> SearchResult:
+    """Return the results of several groups as one."""
+    return SearchResult(
+        moves=np.concatenate([np.zeros(0, np.int64), *(part.moves for part in parts)]),
+        values=np.concatenate([np.zeros((0, SEATS), np.float32), *(part.values for part in parts)]),
+        policy=[entry for part in parts for entry in part.policy],
+    )

@@ -68,32 +68,32 @@ def narrow(forest, roots, game, root, size, work):
 
 
 @jit
-def plan(forest, roots, game, size, method, games, edges, task, work):
-    """Append the simulations of one round of a game to `games`, `edges` at `task`; return the next task."""
+def plan(forest, roots, game, size, method, tasks, task, work):
+    """Write the simulations of one round of a game to `tasks` from `task` on; return the next task."""
     root = game * (forest.mover.shape[0] // forest.used.shape[0])
     if method == PUCT:
-        games[task] = game
-        edges[task] = puct_edge(forest, root)
+        tasks[task, 0] = game
+        tasks[task, 1] = puct_edge(forest, root)
         return task + 1
     if size < roots.n_active[game]:
         narrow(forest, roots, game, root, size, work)
     for place in range(roots.n_active[game]):
-        games[task] = game
-        edges[task] = roots.active[game, place]
+        tasks[task, 0] = game
+        tasks[task, 1] = roots.active[game, place]
         task += 1
     return task
 
 
 @jit
-def plan_round(forest, roots, schedule, turn, method, games, edges, work):
-    """Write the simulations of round `turn` of all games; `schedule` (games, rounds) holds their sizes.
+def plan_round(forest, roots, schedule, turn, method, tasks, work):
+    """Write the simulations of round `turn` of all games to `tasks`, (game, root edge) each; return how many.
 
-    Returns their number.
+    `schedule` (games, rounds) holds the sizes of the rounds.
     """
     task = 0
     for game in range(schedule.shape[0]):
         if turn < schedule.shape[1] and schedule[game, turn] > 0:
-            task = plan(forest, roots, game, schedule[game, turn], method, games, edges, task, work)
+            task = plan(forest, roots, game, schedule[game, turn], method, tasks, task, work)
     return task
 
 

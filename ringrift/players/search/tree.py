@@ -73,7 +73,7 @@ def has_room(geo, leaves, slot):
 
 
 @jit
-def collect_roots(geo, forest, leaves, first, last, scratch):
+def collect_roots(geo, forest, leaves, first, last, work):
     """Put the roots of games `first..last-1` into the leaves; return how many found room.
 
     A root is searched as it is, also when it offers a single move.
@@ -83,14 +83,14 @@ def collect_roots(geo, forest, leaves, first, last, scratch):
         forest.used[first + slot] = 0
         root = add_node(forest, first + slot, -1)
         out = leaves.moves[leaves.offsets[slot] :]
-        note_decision(forest, leaves, slot, root, legal_moves(geo, forest.states, root, scratch, out))
+        note_decision(forest, leaves, slot, root, legal_moves(geo, forest.states, root, work.scratch, out))
         slot += 1
     return slot
 
 
 @jit
-def collect(geo, forest, leaves, games, edges, first, last, method, scratch, work):
-    """Run the simulations `first..last-1`, one down each root edge `edges[t]` of game `games[t]`.
+def collect(geo, forest, leaves, tasks, first, last, method, work):
+    """Run the simulations `first..last-1`: task t goes down root edge `tasks[t, 1]` of game `tasks[t, 0]`.
 
     Finished games are backed up at once; the other leaves wait in their slots. Stops early when there is no
     room. Returns `(simulations done, leaves waiting)`.
@@ -99,13 +99,14 @@ def collect(geo, forest, leaves, games, edges, first, last, method, scratch, wor
     slot = 0
     task = first
     while task < last and has_room(geo, leaves, slot):
-        node, edge = walk(forest, games[task] * per_game, edges[task], method, work.score)
+        game = tasks[task, 0]
+        node, edge = walk(forest, game * per_game, tasks[task, 1], method, work.score)
         child = forest.child[node, edge]
         if child < 0:
-            child = add_child(forest, games[task], node, edge)
-            apply(geo, forest.states, child, scratch, forest.moves[node, edge])
+            child = add_child(forest, game, node, edge)
+            apply(geo, forest.states, child, work.scratch, forest.moves[node, edge])
             out = leaves.moves[leaves.offsets[slot] :]
-            count = next_decision(geo, forest.states, child, scratch, out)
+            count = next_decision(geo, forest.states, child, work.scratch, out)
             note_decision(forest, leaves, slot, child, count)
         if forest.mover[child] == 0:
             back_up(forest, child, forest.own, child, work.carry)
