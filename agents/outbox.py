@@ -16,7 +16,7 @@ from ringrift.protocol.agent import Progress, ResultRequest
 log = logging.getLogger("agents")
 
 
-class Superseded(Exception):  # noqa: N818 - it is no error
+class Superseded(Exception):
     """The controller wants nothing more of this assignment."""
 
 

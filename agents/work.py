@@ -33,7 +33,7 @@ _REASON_LENGTH = 500
 _Answer = TypeVar("_Answer")
 
 
-class Stopping(Exception):  # noqa: N818 - it is no error
+class Stopping(Exception):
     """The agent stops; the spool stays for its successor."""
 
 

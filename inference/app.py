@@ -31,7 +31,7 @@ _STATUS: tuple[tuple[type[RingRiftError], int], ...] = (
 )
 
 
-class BodyTooLarge(UsageError):  # noqa: N818 - named like its neighbours in ringrift.errors
+class BodyTooLarge(UsageError):
     """The request body is larger than any game."""
 
 
