@@ -25,6 +25,7 @@ HEADROOM = 256 << 10
 """Bytes left free beyond what a file needs, for folders and journals."""
 HASH_SECONDS = 600.0
 _START_SECONDS = 60.0
+_CLOSING_SECONDS = 1.0
 _SHA256 = 'if command -v sha256sum >/dev/null; then sha256sum < "$1"; else shasum -a 256 < "$1"; fi'
 _CUT = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)
 
@@ -174,7 +175,10 @@ class RemoteFiles:
             async with asyncio.timeout(_START_SECONDS):
                 return await connection.start_sftp_client()
         except (asyncssh.Error, OSError) as error:
-            if connection.is_closed():
+            # A connection that is being cut refuses sessions a moment before it counts as closed.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await connection.wait_closed()
                 raise Unreachable(f"{self._name}: the connection was cut") from error
             raise EnvironmentProblem(
                 f"{self._name} offers no SFTP: {error or 'no answer'}",

@@ -42,6 +42,7 @@ def make_model(tmp_path):
     return make
 
 
+@pytest.mark.timeout(900)  # minutes where the kernels are not compiled yet, seconds where they are
 async def test_real_models_are_verified_served_replaced_and_a_wrong_one_is_refused(
     fleet, warm_host, report, make_model
 ):

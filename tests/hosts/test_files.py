@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hosts import files
+from ringrift.cli.demo import sshd
 from ringrift.errors import CorruptData, EnvironmentProblem, NotFound
 
 
@@ -211,3 +212,19 @@ async def test_more_programs_at_once_than_sessions_all_run(remote):
 
     done = await asyncio.gather(*(remote.run(["printf", "%s", str(number)]) for number in range(25)))
     assert [one.stdout for one in done] == [str(number) for number in range(25)]
+
+
+@pytest.mark.parametrize("subsystem", ["", "Subsystem sftp /bin/echo not a file server\n"])
+async def test_a_host_without_sftp_is_told_what_to_set(fleet, start_host, folder, monkeypatch, subsystem):
+    if sshd.openssh_path() is None:
+        pytest.skip("sshd is not installed: apt-get install openssh-server")
+    written = sshd._configuration
+
+    def without_sftp(place):
+        return written(place).replace("Subsystem sftp internal-sftp\n", subsystem)
+
+    monkeypatch.setattr(sshd, "_configuration", without_sftp)
+    remote = await fleet._remote(start_host(kind="openssh").spec)
+    with pytest.raises(EnvironmentProblem, match="offers no SFTP") as caught:
+        await remote.files.put(f"{folder}/file", b"x")
+    assert "Subsystem sftp internal-sftp" in caught.value.hint
