@@ -165,6 +165,7 @@ def _work() -> None:
         sa.Column("config", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("work", sa.String(), nullable=False, unique=True),
+        sa.Column("subject", sa.String(), nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
@@ -177,6 +178,7 @@ def _work() -> None:
     )
     op.create_index("ix_job_config", "job", ["config"])
     op.create_index("ix_job_state_kind", "job", ["state", "kind"])
+    op.create_index("ix_job_subject", "job", ["subject"])
     op.create_table(
         "assignment",
         sa.Column("id", sa.String(), primary_key=True),
@@ -207,13 +209,14 @@ def _work() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("assignment", sa.String(), sa.ForeignKey("assignment.id"), nullable=False),
         sa.Column("agent", sa.String(), sa.ForeignKey("agent.id"), nullable=False),
-        sa.Column("payload", sa.JSON(), nullable=False),
         sa.Column("games_named", sa.Integer(), nullable=False),
         sa.Column("games_repeated", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.Double(), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=False),
         sa.UniqueConstraint("job", "sequence", name="uq_result_job_sequence"),
     )
     op.create_index("ix_result_agent", "result", ["agent"])
+    op.create_index("ix_result_games", "result", ["games_named", "games_repeated"])
     op.create_index("ix_result_received_at", "result", ["received_at"])
 
 
@@ -231,11 +234,13 @@ def _data() -> None:
         sa.Column("games", sa.Integer(), nullable=False),
         sa.Column("positions", sa.BigInteger(), nullable=False),
         sa.Column("soft_target_share", sa.Float(), nullable=False),
+        sa.Column("in_dataset", sa.Boolean(), nullable=False),
         sa.Column("received_at", sa.Double(), nullable=False),
         sa.Column("judged_at", sa.Double(), nullable=True),
     )
     op.create_index("ix_shard_agent", "shard", ["agent"])
     op.create_index("ix_shard_config_purpose_state", "shard", ["config", "purpose", "state"])
+    op.create_index("ix_shard_fresh", "shard", ["in_dataset", "state", "purpose"])
     op.create_index("ix_shard_job", "shard", ["job"])
     op.create_index("ix_shard_received_at", "shard", ["received_at"])
     op.create_index("ix_shard_state", "shard", ["state"])

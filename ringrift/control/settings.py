@@ -91,6 +91,7 @@ class TrainingSettings:
 
     min_positions: int = bounded(5000, 1, 10**12)
     max_data_age_hours: float = bounded(24.0, 0.01, 8760.0)
+    """Positions older than this do not count as fresh, and a newest one older than this blocks."""
     window_positions: int = bounded(500_000, 1, 10**12)
     """A data set takes the newest sound shards up to this many positions."""
     min_soft_target_share: float = bounded(0.05, 0.0, 1.0)
@@ -105,6 +106,11 @@ class TrainingSettings:
     max_seconds: float = bounded(3600.0, 1.0, 864_000.0)
     blocks: int = bounded(4, 1, 64)
     channels: int = bounded(32, 8, 1024)
+
+    @property
+    def max_data_age(self) -> float:
+        """`max_data_age_hours` in seconds."""
+        return self.max_data_age_hours * 3600.0
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def test_the_same_holds_on_postgres(steps, migrated_postgres: URL) -> None:
 async def test_a_result_is_whole_or_absent_wherever_it_is_interrupted(
     world: World, kill_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fail at each write of a result's transaction; then the same report is taken as if for the first time."""
+    """Fail at each write of a result; then the same report is taken as if for the first time."""
     spec = SelfplaySpec(config=CONFIG, player=PlayerSpec(kind="random"), shards=1, games_per_shard=2, seed=5)
     await world.write(lambda s: jobs.queue_job(s, spec, "selfplay:interrupted"))
     agent = await world.agent("alpha")

@@ -215,7 +215,23 @@ async def test_a_training_waits_for_each_condition_and_why_tells_which(world: Wo
     await world.write(lambda s: s.execute(text("UPDATE shard SET received_at = received_at - 90000")))
     await world.reconcile("training")
     assert await jobs(world, "train") == []
-    assert "data age is 25.0 h" in (await world.get(f"/why/{CONFIG}"))["sentence"]
+    why = await world.get(f"/why/{CONFIG}")
+    failed = {item["name"]: item["value"] for item in why["conditions"] if not item["passed"]}
+    assert failed["data age"] == "25.0 h"
+
+
+async def test_positions_that_grew_old_do_not_stop_self_play(world: World) -> None:
+    agent = await world.agent("alpha")
+    await world.enable()
+    for _ in range(30):
+        await world.reconcile("selfplay", "ingest")
+        if not await play(world, agent, "ingest", "selfplay"):
+            break
+    assert await jobs(world, "selfplay", "queued") == []
+    await world.write(lambda s: s.execute(text("UPDATE shard SET received_at = received_at - 90000")))
+    await world.reconcile("selfplay")
+    assert len(await jobs(world, "selfplay", "queued")) == 1
+    assert (await world.get(f"/configs/{CONFIG}"))["fresh_positions"] == 0
 
 
 async def test_a_failed_training_is_told_and_needs_new_data(world: World) -> None:

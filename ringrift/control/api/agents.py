@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
+from starlette.requests import ClientDisconnect
 
 from ringrift.control.api import errors
 from ringrift.control.api.signatures import bounded_body, signed_body, signed_upload
@@ -18,7 +19,7 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.events import record
 from ringrift.control.store.receipts import accept_result
 from ringrift.control.store.tables import Artifact
-from ringrift.errors import BadInput
+from ringrift.errors import BadInput, CorruptData
 from ringrift.protocol.agent import (
     ARTIFACTS,
     BEAT,
@@ -109,7 +110,10 @@ def _artifact_routes(app: FastAPI, context: Context) -> None:
         agent = await signed_upload(request, context.store, sha256)
         length = request.headers.get("content-length", "")
         announced = int(length) if length.isdigit() else None
-        size = await context.artifacts.put(sha256, request.stream(), announced)
+        try:
+            size = await context.artifacts.put(sha256, request.stream(), announced)
+        except ClientDisconnect as error:
+            raise CorruptData(f"upload {sha256[:12]} was cut off", hint="send it again") from error
         await context.store.write(lambda s: note_artifact(s, sha256, size, agent))
         return ArtifactReceipt(sha256=sha256, size=size)
 

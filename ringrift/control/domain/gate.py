@@ -67,26 +67,41 @@ def _model_conditions(facts: GateFacts) -> list[Condition]:
     same_shape = facts.parent_architecture in (None, facts.architecture)
     return [
         _condition(
-            "model", facts.model_config or "unknown", facts.config, facts.model_config == facts.config,
+            "model",
+            facts.model_config or "unknown",
+            facts.config,
+            facts.model_config == facts.config,
             "the model must be of this config",
         ),
         _condition(
-            "model state", facts.model_state, "candidate or retired",
-            facts.model_state in ("candidate", "retired"), "rejected models stay rejected",
+            "model state",
+            facts.model_state,
+            "candidate or retired",
+            facts.model_state in ("candidate", "retired"),
+            "rejected models stay rejected",
         ),
         _condition(
-            "data set", facts.dataset_config or "missing", facts.config,
-            facts.dataset_config == facts.config, "it must have been trained on this config's games",
+            "data set",
+            facts.dataset_config or "missing",
+            facts.config,
+            facts.dataset_config == facts.config,
+            "it must have been trained on this config's games",
         ),
         _condition(
-            "architecture", facts.architecture, facts.parent_architecture or facts.architecture,
-            same_shape, "a model keeps its parent's shape",
+            "architecture",
+            facts.architecture,
+            facts.parent_architecture or facts.architecture,
+            same_shape,
+            "a model keeps its parent's shape",
         ),
         _condition(
-            "parent chain", parents, f"all {facts.config}",
-            all(parent == facts.config for parent in facts.parents), "every ancestor must be known",
+            "parent chain",
+            parents,
+            f"all {facts.config}",
+            all(parent == facts.config for parent in facts.parents),
+            "every ancestor must be known",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _evaluation_conditions(facts: GateFacts) -> list[Condition]:
@@ -95,33 +110,62 @@ def _evaluation_conditions(facts: GateFacts) -> list[Condition]:
     if found is None:
         return [
             _condition(
-                "evaluation", "none", f"against {wanted[:12]}", False,
+                "evaluation",
+                "none",
+                f"against {wanted[:12]}",
+                False,
                 "a promotion needs an evaluation against the champion that stands now",
             )
-        ]  # fmt: skip
+        ]
     expected_games = found.blocks * found.players
     return [
         _condition(
-            "evaluation", found.id[:12], "of this model and config",
+            "evaluation",
+            found.id[:12],
+            "of this model and config",
             found.candidate == facts.model and found.config == facts.config,
             "evidence counts for its own model and config only",
         ),
         _condition(
-            "opponent", found.opponent[:12], wanted[:12], found.opponent == wanted,
+            "opponent",
+            found.opponent[:12],
+            wanted[:12],
+            found.opponent == wanted,
             "a first champion must beat the random anchor, a later one the present champion",
         ),
         _condition(
-            "registered test", "unchanged" if found.id_matches else "changed", "unchanged",
-            found.id_matches, "the test was fixed before game 1",
+            "registered test",
+            "unchanged" if found.id_matches else "changed",
+            "unchanged",
+            found.id_matches,
+            "the test was fixed before game 1",
         ),
         _condition(
-            "verdict", f"{found.state}, {found.verdict}", "accepted, accept",
-            found.state == "accepted" and found.verdict == "accept", "decided by the registered test",
+            "verdict",
+            f"{found.state}, {found.verdict}",
+            "accepted, accept",
+            found.state == "accepted" and found.verdict == "accept",
+            "decided by the registered test",
         ),
-        _condition("games", found.games, f"{expected_games} and > 0",
-                   found.games == expected_games and found.games > 0, "no verdict without games"),
-        _condition("blocks", found.complete_blocks, found.blocks,
-                   found.complete_blocks == found.blocks and found.blocks > 0, "every block whole and once"),
-        _condition("replayed", f"{found.unverified} shards unverified", "0", found.unverified == 0,
-                   "every evaluated game was replayed through the rules"),
-    ]  # fmt: skip
+        _condition(
+            "games",
+            found.games,
+            f"{expected_games} and > 0",
+            found.games == expected_games and found.games > 0,
+            "no verdict without games",
+        ),
+        _condition(
+            "blocks",
+            found.complete_blocks,
+            found.blocks,
+            found.complete_blocks == found.blocks and found.blocks > 0,
+            "every block whole and once",
+        ),
+        _condition(
+            "replayed",
+            f"{found.unverified} shards unverified",
+            "0",
+            found.unverified == 0,
+            "every evaluated game was replayed through the rules",
+        ),
+    ]

@@ -39,33 +39,48 @@ def training_conditions(facts: TrainingFacts, limits: TrainingLimits) -> list[Co
     fresh = facts.data_age is not None and facts.data_age <= limits.max_data_age
     return [
         Condition(
-            name="enabled", value="yes" if facts.enabled else "no", limit="yes", passed=facts.enabled,
+            name="enabled",
+            value="yes" if facts.enabled else "no",
+            limit="yes",
+            passed=facts.enabled,
             reason="only enabled configs are trained",
         ),
         Condition(
-            name="no training under way", value=facts.training or "none", limit="none",
-            passed=not facts.training, reason="one training at a time per config",
+            name="no training under way",
+            value=facts.training or "none",
+            limit="none",
+            passed=not facts.training,
+            reason="one training at a time per config",
         ),
         Condition(
-            name="no candidate waiting", value=facts.candidate or "none", limit="none",
-            passed=not facts.candidate, reason="the last candidate needs its verdict and decision first",
+            name="no candidate waiting",
+            value=facts.candidate or "none",
+            limit="none",
+            passed=not facts.candidate,
+            reason="the last candidate needs its verdict and decision first",
         ),
         Condition(
-            name="fresh positions", value=str(facts.fresh_positions), limit=f">= {limits.min_positions}",
+            name="fresh positions",
+            value=str(facts.fresh_positions),
+            limit=f">= {limits.min_positions}",
             passed=facts.fresh_positions >= limits.min_positions,
             reason="replayed positions that no data set has yet",
         ),
         Condition(
-            name="data age", value=age_text(facts.data_age), limit=f"<= {age_text(limits.max_data_age)}",
-            passed=fresh, reason="training on old data makes the model worse",
+            name="data age",
+            value=age_text(facts.data_age),
+            limit=f"<= {age_text(limits.max_data_age)}",
+            passed=fresh,
+            reason="training on old data makes the model worse",
         ),
         Condition(
-            name="search targets", value=f"{facts.soft_target_share:.3f}",
+            name="search targets",
+            value=f"{facts.soft_target_share:.3f}",
             limit=f">= {limits.min_soft_target_share:.3f}",
             passed=facts.soft_target_share >= limits.min_soft_target_share,
             reason="without search targets the policy learns nothing",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def first_failed(conditions: list[Condition]) -> Condition | None:

@@ -92,10 +92,15 @@ def missing_blocks(settings: EvaluationSettings, session: Session) -> list[tuple
 
 def _spec(evaluation: Evaluation, registered: Registration, first: int, count: int) -> EvaluateSpec:
     return EvaluateSpec(
-        config=evaluation.config, evaluation=evaluation.id, candidate=registered.candidate,
-        opponent=registered.opponent, first_block=first, blocks=count, seed=registered.seed,
+        config=evaluation.config,
+        evaluation=evaluation.id,
+        candidate=registered.candidate,
+        opponent=registered.opponent,
+        first_block=first,
+        blocks=count,
+        seed=registered.seed,
         opening_random_plies=registered.opening_random_plies,
-    )  # fmt: skip
+    )
 
 
 def _queue_all(session: Session, plan: list[tuple[str, EvaluateSpec]]) -> None:

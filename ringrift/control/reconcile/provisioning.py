@@ -21,9 +21,16 @@ HEARTBEAT = "heartbeat"
 def host_spec(host: Host) -> HostSpec:
     """Return what the SSH room needs to know of a host."""
     return HostSpec(
-        name=host.name, user=host.user, address=host.address, port=host.port, host_key=host.host_key,
-        root=host.root, python=host.python, identity=host.identity, slots=host.slots,
-    )  # fmt: skip
+        name=host.name,
+        user=host.user,
+        address=host.address,
+        port=host.port,
+        host_key=host.host_key,
+        root=host.root,
+        python=host.python,
+        identity=host.identity,
+        slots=host.slots,
+    )
 
 
 async def carry_out(context: Context, operation: Operation, token: str, report: StepReport) -> None:

@@ -29,7 +29,8 @@ async def step(context: Context) -> bool:
 def decide(settings: Settings, session: Session) -> list[Plan]:
     """Return jobs to cancel (their config is off, or their player is not champion any more) and to add."""
     enabled = learning.enabled_configs(session)
-    champions, fresh = learning.champions(session), learning.fresh_data(session)
+    champions = learning.champions(session)
+    fresh = learning.fresh_data(session, settings.training.max_data_age)
     slots = sum(agent.slots for agent in fleet_load(session, settings.agents).agents)
     query = select(Job).where(Job.kind == "selfplay", Job.state == "queued")
     queued: dict[str, int] = {}
@@ -68,11 +69,19 @@ def make_spec(settings: Settings, config: str, champion: str | None) -> Selfplay
     """Return a self-play spec; without a champion the heuristic evaluates, said by `model` None."""
     wish = settings.selfplay
     player = PlayerSpec(
-        kind="gumbel", model=champion, simulations=wish.simulations, considered=wish.considered,
+        kind="gumbel",
+        model=champion,
+        simulations=wish.simulations,
+        considered=wish.considered,
         randomness=wish.randomness,
-    )  # fmt: skip
+    )
     return SelfplaySpec(
-        config=config, player=player, shards=wish.shards_per_job, games_per_shard=wish.games_per_shard,
-        seed=new_seed(), full_share=wish.full_share, cheap_simulations=wish.cheap_simulations,
+        config=config,
+        player=player,
+        shards=wish.shards_per_job,
+        games_per_shard=wish.games_per_shard,
+        seed=new_seed(),
+        full_share=wish.full_share,
+        cheap_simulations=wish.cheap_simulations,
         opening_random_plies=wish.opening_random_plies,
-    )  # fmt: skip
+    )

@@ -25,7 +25,7 @@ def limits(settings: TrainingSettings) -> TrainingLimits:
     """Return the trigger's numbers."""
     return TrainingLimits(
         min_positions=settings.min_positions,
-        max_data_age=settings.max_data_age_hours * 3600.0,
+        max_data_age=settings.max_data_age,
         min_soft_target_share=settings.min_soft_target_share,
     )
 
@@ -33,7 +33,7 @@ def limits(settings: TrainingSettings) -> TrainingLimits:
 def decide(settings: Settings, session: Session) -> list[str]:
     """Return the configs to train now."""
     rule = limits(settings.training)
-    facts = learning.training_facts(session)
+    facts = learning.training_facts(session, settings.training.max_data_age)
     return [key for key, found in facts.items() if first_failed(training_conditions(found, rule)) is None]
 
 

@@ -25,18 +25,30 @@ def make_dataset(session: Session, config: str, window: int) -> Dataset:
     if existing is not None:
         return existing
     dataset = Dataset(
-        sha256=sha256, config=config, games=sum(shard.games for shard in shards),
-        positions=sum(shard.positions for shard in shards), statistics=_statistics(session, shards),
+        sha256=sha256,
+        config=config,
+        games=sum(shard.games for shard in shards),
+        positions=sum(shard.positions for shard in shards),
+        statistics=_statistics(session, shards),
         made_at=now(session),
-    )  # fmt: skip
+    )
     session.add(dataset)
     session.flush()
     for position, name in enumerate(names):
         session.add(DatasetShard(dataset=sha256, position=position, shard=name))
+    for shard in shards:
+        shard.in_dataset = True
+        session.add(shard)
     record(
-        session, CONTROLLER, "dataset.made", sha256, config=config, shards=len(names),
-        games=dataset.games, positions=dataset.positions,
-    )  # fmt: skip
+        session,
+        CONTROLLER,
+        "dataset.made",
+        sha256,
+        config=config,
+        shards=len(names),
+        games=dataset.games,
+        positions=dataset.positions,
+    )
     return dataset
 
 

@@ -90,9 +90,10 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
 
 
 def _postgres(url: URL, *, writes: bool) -> Engine:
+    """Return an engine; the readers' has one more connection for the lead's advisory lock."""
     engine = create_engine(
         url,
-        pool_size=1 if writes else READERS,
+        pool_size=1 if writes else READERS + 1,
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"connect_timeout": 10},

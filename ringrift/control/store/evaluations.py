@@ -53,9 +53,14 @@ def register_evaluation(session: Session, registration: Registration) -> Evaluat
     if candidate is None:
         raise NotFound("an evaluation needs a candidate model")
     evaluation = Evaluation(
-        id=identity, config=registration.config, candidate=candidate, opponent=registration.opponent_name,
-        registration=document, state="running", registered_at=now(session),
-    )  # fmt: skip
+        id=identity,
+        config=registration.config,
+        candidate=candidate,
+        opponent=registration.opponent_name,
+        registration=document,
+        state="running",
+        registered_at=now(session),
+    )
     session.add(evaluation)
     record(session, CONTROLLER, "evaluation.registered", identity, **document)
     return evaluation
@@ -94,7 +99,7 @@ def standing(session: Session, evaluation: Evaluation) -> Standing:
 
 def evaluation_jobs(session: Session, evaluation: Evaluation) -> list[Job]:
     """Return all jobs of an evaluation, oldest first."""
-    query = select(Job).where(col(Job.work).startswith(f"evaluate:{evaluation.id}:"))
+    query = select(Job).where(Job.kind == "evaluate", Job.subject == evaluation.id)
     return list(session.exec(query.order_by(col(Job.created_at))).all())
 
 
@@ -122,10 +127,18 @@ def close_evaluation(
         model.state = advance(MODEL, f"model {model.sha256[:12]}", model.state, "rejected")
         session.add(model)
     record(
-        session, CONTROLLER, f"evaluation.{state}", evaluation.id, config=evaluation.config,
-        candidate=evaluation.candidate, opponent=evaluation.opponent, reason=reason, blocks=verdict.blocks,
-        games=verdict.games, llr=round(verdict.llr, 4),
-    )  # fmt: skip
+        session,
+        CONTROLLER,
+        f"evaluation.{state}",
+        evaluation.id,
+        config=evaluation.config,
+        candidate=evaluation.candidate,
+        opponent=evaluation.opponent,
+        reason=reason,
+        blocks=verdict.blocks,
+        games=verdict.games,
+        llr=round(verdict.llr, 4),
+    )
 
 
 def latest_evaluation(session: Session, model: str, opponent: str) -> Evaluation | None:

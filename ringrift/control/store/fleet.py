@@ -59,7 +59,7 @@ def tunnel_lost(session: Session, name: str, reason: str, *, blocked: bool = Fal
     host = get_host(session, name)
     host.tunnel, host.tunnel_reason, host.blocked = "closed", reason, blocked
     session.add(host)
-    if host.state in ("ready", "draining", "unreachable") or (blocked and host.state == "new"):
+    if host.state in ("ready", "draining", "unreachable"):
         set_state(session, host, "unreachable", reason)
 
 

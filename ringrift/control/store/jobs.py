@@ -29,16 +29,33 @@ def get_job(session: Session, job_id: str) -> Job:
     return job
 
 
+def subject_of(spec: Spec) -> str:
+    """Return the hash of what a job is for; empty for self-play."""
+    if isinstance(spec, IngestSpec):
+        return spec.shard
+    if isinstance(spec, TrainSpec):
+        return spec.dataset
+    return spec.evaluation if isinstance(spec, EvaluateSpec) else ""
+
+
 def queue_job(session: Session, spec: Spec, work: str, *, avoid: str | None = None) -> Job | None:
     """Queue a job for `work`; None when that work was asked for before."""
     if session.exec(select(Job.id).where(Job.work == work)).first():
         return None
     time = now(session)
     job = Job(
-        id=new_id("job"), kind=spec.kind, config=spec.config, state="queued", work=work,
-        spec=spec.model_dump(mode="json"), total=len(sequences(spec)), avoid=avoid,
-        created_at=time, changed_at=time,
-    )  # fmt: skip
+        id=new_id("job"),
+        kind=spec.kind,
+        config=spec.config,
+        state="queued",
+        work=work,
+        subject=subject_of(spec),
+        spec=spec.model_dump(mode="json"),
+        total=len(sequences(spec)),
+        avoid=avoid,
+        created_at=time,
+        changed_at=time,
+    )
     session.add(job)
     session.flush()
     record(session, CONTROLLER, "job.queued", job.id, kind=job.kind, config=job.config, work=work)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.trigger import TrainingFacts
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import record
 from ringrift.control.store.jobs import OPEN
-from ringrift.control.store.tables import Alias, ConfigRow, DatasetShard, Job, Model, Shard
+from ringrift.control.store.tables import Alias, ConfigRow, Job, Model, Shard
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 
 CHAMPION = "champion"
@@ -19,8 +19,11 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class FreshData:
-    """Sound self-play shards of a config that no data set has: positions, age of the newest in seconds, and
-    the share of decisions with a search target."""
+    """Sound self-play shards of a config that no data set has yet.
+
+    `positions` are those of shards that are not too old, `age` is that of the newest shard in seconds, and
+    `soft_target_share` is the share of decisions with a search target.
+    """
 
     positions: int = 0
     age: float | None = None
@@ -45,16 +48,21 @@ def enable_config(session: Session, key: str, enabled: bool, actor: str) -> bool
     return True
 
 
-def fresh_data(session: Session) -> dict[str, FreshData]:
-    """Return the fresh training data of every config that has any."""
-    used = select(DatasetShard.shard)
-    targets = func.sum(Shard.soft_target_share * Shard.positions)
+def fresh_data(session: Session, max_age: float) -> dict[str, FreshData]:
+    """Return the fresh training data of every config that has any; what is older than `max_age` seconds does
+    not count, so that self-play goes on when nothing was trained in that time."""
+    time = now(session)
+    young = case((col(Shard.received_at) >= time - max_age, col(Shard.positions)), else_=0)
     rows = session.exec(
-        select(Shard.config, func.sum(Shard.positions), func.max(Shard.received_at), targets)
-        .where(Shard.state == "sound", Shard.purpose == "selfplay", col(Shard.sha256).not_in(used))
+        select(
+            Shard.config,
+            func.sum(young),
+            func.max(Shard.received_at),
+            func.sum(young * col(Shard.soft_target_share)),
+        )
+        .where(col(Shard.in_dataset).is_(False), Shard.state == "sound", Shard.purpose == "selfplay")
         .group_by(col(Shard.config))
     ).all()
-    time = now(session)
     return {
         config: FreshData(int(positions), time - newest, float(soft) / int(positions) if positions else 0.0)
         for config, positions, newest, soft in rows
@@ -78,9 +86,9 @@ def champions(session: Session) -> dict[str, Alias]:
     return {alias.config: alias for alias in session.exec(select(Alias).where(Alias.name == CHAMPION)).all()}
 
 
-def training_facts(session: Session) -> dict[str, TrainingFacts]:
-    """Return what the training trigger looks at, for all twelve configs."""
-    enabled, fresh = set(enabled_configs(session)), fresh_data(session)
+def training_facts(session: Session, max_age: float) -> dict[str, TrainingFacts]:
+    """Return what the training trigger looks at, for all twelve configs; see `fresh_data` for `max_age`."""
+    enabled, fresh = set(enabled_configs(session)), fresh_data(session, max_age)
     training, waiting = open_trainings(session), candidates(session)
     facts: dict[str, TrainingFacts] = {}
     for config in ALL_CONFIGS:

@@ -140,17 +140,28 @@ def _assign(session: Session, agent: Agent, job: Job, settings: Settings) -> wir
     deadline = getattr(settings.deadlines, job.kind)
     job.epoch += 1
     assignment = Assignment(
-        id=new_id("try"), job=job.id, agent=agent.id, epoch=job.epoch, incarnation=agent.incarnation,
-        state="running", began_at=time, expires_at=time + settings.agents.lease_seconds,
+        id=new_id("try"),
+        job=job.id,
+        agent=agent.id,
+        epoch=job.epoch,
+        incarnation=agent.incarnation,
+        state="running",
+        began_at=time,
+        expires_at=time + settings.agents.lease_seconds,
         deadline_at=time + deadline,
-    )  # fmt: skip
+    )
     session.add(assignment)
     jobs.set_job(session, job, "leased", "", actor=agent.id)
     return wire.Assignment(
-        assignment=assignment.id, job=job.id, epoch=job.epoch, spec=job.spec,
-        done=jobs.results_of(session, job.id), lease_seconds=settings.agents.lease_seconds,
-        deadline_seconds=deadline, memory_limit=settings.agents.memory_limit or None,
-    )  # fmt: skip
+        assignment=assignment.id,
+        job=job.id,
+        epoch=job.epoch,
+        spec=job.spec,
+        done=jobs.results_of(session, job.id),
+        lease_seconds=settings.agents.lease_seconds,
+        deadline_seconds=deadline,
+        memory_limit=settings.agents.memory_limit or None,
+    )
 
 
 def fleet_load(session: Session, settings: AgentSettings) -> FleetLoad:

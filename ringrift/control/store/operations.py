@@ -38,9 +38,15 @@ def start_operation(
 ) -> Operation:
     """Begin an operation; the reconciler carries it out."""
     operation = Operation(
-        id=new_id("op"), kind=kind, subject=subject, host=host, state="running", order=order,
-        deployment=deployment, began_at=now(session),
-    )  # fmt: skip
+        id=new_id("op"),
+        kind=kind,
+        subject=subject,
+        host=host,
+        state="running",
+        order=order,
+        deployment=deployment,
+        began_at=now(session),
+    )
     session.add(operation)
     session.flush()
     record(session, actor, f"{kind}.started", subject, operation=operation.id, order=order)
@@ -131,9 +137,13 @@ def finish_operation(
             step.state = "failed" if error else "done"
             session.add(step)
     record(
-        session, CONTROLLER, f"{operation.kind}.{state}", operation.subject, operation=operation.id,
+        session,
+        CONTROLLER,
+        f"{operation.kind}.{state}",
+        operation.subject,
+        operation=operation.id,
         error=operation.error,
-    )  # fmt: skip
+    )
     return operation
 
 

@@ -59,9 +59,14 @@ def add_target(session: Session, target: Target, actor: str) -> Target:
         raise Conflict(f"target {target.name} is {existing.host}:{existing.port} already")
     session.add(target)
     record(
-        session, actor, "target.added", target.name, host=target.host, port=target.port,
+        session,
+        actor,
+        "target.added",
+        target.name,
+        host=target.host,
+        port=target.port,
         configs=target.configs,
-    )  # fmt: skip
+    )
     return target
 
 
@@ -103,6 +108,8 @@ def plan_deployment(session: Session, names: Sequence[str], configs: Sequence[st
 
 
 def _actions(session: Session, target: Target, configs: Sequence[str]) -> list[Action]:
+    if get_host(session, target.host).state == "retired":
+        raise Refused(f"host {target.host} of target {target.name} is retired", hint="add the host again")
     standing, serving = champions(session), serving_now(session, target.name)
     kept = wanted(session, target.name)
     served = target.configs or sorted(standing)
@@ -195,13 +202,22 @@ def _note(
             changed = True
             session.add(
                 ServingRow(
-                    target=target.name, config=config, model=model, generation=generation,
+                    target=target.name,
+                    config=config,
+                    model=model,
+                    generation=generation,
                     since=target.checked_at,
                 )
-            )  # fmt: skip
+            )
     if changed:
         record(
-            session, CONTROLLER, "target.observed", target.name, state=state, generation=generation,
-            issues=issues, models=models,
-        )  # fmt: skip
+            session,
+            CONTROLLER,
+            "target.observed",
+            target.name,
+            state=state,
+            generation=generation,
+            issues=issues,
+            models=models,
+        )
     return changed

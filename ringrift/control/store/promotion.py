@@ -70,9 +70,12 @@ def plan_promotion(session: Session, config: str, prefix: str | None) -> Promoti
     model = find_model(session, prefix, config) if prefix else _newest_candidate(session, config, champion)
     if model is None:
         none = Condition(
-            name="model", value="none", limit="a candidate", passed=False,
+            name="model",
+            value="none",
+            limit="a candidate",
+            passed=False,
             reason=f"{config} has no candidate; `ringrift-ctl why {config}` tells what it waits for",
-        )  # fmt: skip
+        )
         return PromotionPlan(config, "promote", None, champion, generation, [none])
     evaluation = latest_evaluation(session, model.sha256, champion or ANCHOR)
     found = standing(session, evaluation) if evaluation else None
@@ -177,9 +180,14 @@ def plan_rollback(session: Session, config: str) -> PromotionPlan:
     )
     elo = _champion_elo(session, previous) if previous else None
     return PromotionPlan(
-        config, "rollback", previous.sha256 if previous else None, alias.model, alias.generation + 1,
-        [condition], elo=elo,
-    )  # fmt: skip
+        config,
+        "rollback",
+        previous.sha256 if previous else None,
+        alias.model,
+        alias.generation + 1,
+        [condition],
+        elo=elo,
+    )
 
 
 def _champion_elo(session: Session, model: Model) -> float | None:
@@ -199,16 +207,30 @@ def carry_out(session: Session, plan: PromotionPlan, actor: str, reason: str) ->
     _set_model_state(session, plan.model, "champion")
     session.add(
         Promotion(
-            config=plan.config, generation=plan.generation, kind=plan.kind, model=plan.model,
-            previous=plan.champion, evaluation=plan.evaluation.id if plan.evaluation else None,
-            conditions=[condition.model_dump() for condition in plan.conditions], elo=plan.elo,
-            actor=actor, reason=reason, at=now(session),
+            config=plan.config,
+            generation=plan.generation,
+            kind=plan.kind,
+            model=plan.model,
+            previous=plan.champion,
+            evaluation=plan.evaluation.id if plan.evaluation else None,
+            conditions=[condition.model_dump() for condition in plan.conditions],
+            elo=plan.elo,
+            actor=actor,
+            reason=reason,
+            at=now(session),
         )
-    )  # fmt: skip
+    )
     record(
-        session, actor, f"champion.{plan.kind}", plan.config, model=plan.model, previous=plan.champion,
-        generation=plan.generation, evaluation=plan.evaluation.id if plan.evaluation else None, reason=reason,
-    )  # fmt: skip
+        session,
+        actor,
+        f"champion.{plan.kind}",
+        plan.config,
+        model=plan.model,
+        previous=plan.champion,
+        generation=plan.generation,
+        evaluation=plan.evaluation.id if plan.evaluation else None,
+        reason=reason,
+    )
 
 
 def _compare_and_set(session: Session, plan: PromotionPlan) -> None:
@@ -259,6 +281,10 @@ def _set_model_state(session: Session, sha256: str | None, state: str) -> None:
 def record_refusal(session: Session, plan: PromotionPlan, actor: str) -> None:
     """Store a promotion that the gate refused, with every condition."""
     record(
-        session, actor, "promotion.refused", plan.config, model=plan.model,
+        session,
+        actor,
+        "promotion.refused",
+        plan.config,
+        model=plan.model,
         conditions=[condition.model_dump() for condition in plan.conditions],
-    )  # fmt: skip
+    )

@@ -64,16 +64,26 @@ def accept_result(
     assignment.expires_at = max(assignment.expires_at, now(session) + settings.lease_seconds)
     session.add(assignment)
     result = Result(
-        job=job.id, sequence=request.sequence, assignment=assignment.id, agent=agent_id,
-        payload=payload.model_dump(mode="json"), received_at=now(session),
-    )  # fmt: skip
+        job=job.id,
+        sequence=request.sequence,
+        assignment=assignment.id,
+        agent=agent_id,
+        payload=payload.model_dump(mode="json"),
+        received_at=now(session),
+    )
     session.add(result)
     session.flush()
     _apply(session, job, result, payload)
     record(
-        session, agent_id, "result.accepted", job.id, kind=job.kind, config=job.config,
-        sequence=request.sequence, games=result.games_named,
-    )  # fmt: skip
+        session,
+        agent_id,
+        "result.accepted",
+        job.id,
+        kind=job.kind,
+        config=job.config,
+        sequence=request.sequence,
+        games=result.games_named,
+    )
     return ResultReply(accepted=True)
 
 
@@ -106,11 +116,18 @@ def _add_shard(
     if session.get(Shard, sha256) is None:
         session.add(
             Shard(
-                sha256=sha256, config=job.config, purpose=purpose, state="received", job=job.id,
-                sequence=result.sequence, agent=result.agent, games=len(games),
-                positions=sum(game.decisions for game in games), received_at=now(session),
+                sha256=sha256,
+                config=job.config,
+                purpose=purpose,
+                state="received",
+                job=job.id,
+                sequence=result.sequence,
+                agent=result.agent,
+                games=len(games),
+                positions=sum(game.decisions for game in games),
+                received_at=now(session),
             )
-        )  # fmt: skip
+        )
         session.flush()
     result.games_named = len(games)
     result.games_repeated = len(games) - _add_games(session, job.config, purpose, sha256, games)
@@ -141,10 +158,15 @@ def _add_block(session: Session, result: Result, payload: EvaluateResult) -> Non
     won = sorted(seat for game, seat in pairs if game.winner == seat)
     session.add(
         EvaluationBlock(
-            evaluation=payload.evaluation, block=payload.block, shard=payload.shard, result=result.id or 0,
-            wins=len(won), games=len(payload.games), winning_seats=won,
+            evaluation=payload.evaluation,
+            block=payload.block,
+            shard=payload.shard,
+            result=result.id or 0,
+            wins=len(won),
+            games=len(payload.games),
+            winning_seats=won,
         )
-    )  # fmt: skip
+    )
 
 
 def _judge_shard(session: Session, payload: IngestResult) -> None:
@@ -179,14 +201,28 @@ def _add_model(session: Session, job: Job, payload: TrainResult) -> None:
         return
     session.add(
         Model(
-            sha256=payload.model, config=job.config, state="candidate", parent=spec.parent,
-            dataset=spec.dataset, job=job.id, architecture=spec.architecture.model_dump(),
-            recipe=spec.recipe.model_dump(), positions=payload.positions, train_loss=payload.train_loss,
-            holdout_loss=payload.holdout_loss, parent_holdout_loss=payload.parent_holdout_loss,
-            holdout_value_accuracy=payload.holdout_value_accuracy, made_at=now(session),
+            sha256=payload.model,
+            config=job.config,
+            state="candidate",
+            parent=spec.parent,
+            dataset=spec.dataset,
+            job=job.id,
+            architecture=spec.architecture.model_dump(),
+            recipe=spec.recipe.model_dump(),
+            positions=payload.positions,
+            train_loss=payload.train_loss,
+            holdout_loss=payload.holdout_loss,
+            parent_holdout_loss=payload.parent_holdout_loss,
+            holdout_value_accuracy=payload.holdout_value_accuracy,
+            made_at=now(session),
         )
-    )  # fmt: skip
+    )
     record(
-        session, CONTROLLER, "model.candidate", payload.model, config=job.config, dataset=spec.dataset,
+        session,
+        CONTROLLER,
+        "model.candidate",
+        payload.model,
+        config=job.config,
+        dataset=spec.dataset,
         parent=spec.parent,
-    )  # fmt: skip
+    )

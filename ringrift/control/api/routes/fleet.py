@@ -135,9 +135,14 @@ def _add(session: Session, wish: HostAdd) -> None:
         fleet.set_state(session, existing, "new", "", OPERATOR)
     login = f"{wish.user}@{wish.address}:{wish.port}"
     record(
-        session, OPERATOR, "host.added", wish.name, login=login, fingerprint=print_,
+        session,
+        OPERATOR,
+        "host.added",
+        wish.name,
+        login=login,
+        fingerprint=print_,
         confirmed_by=wish.confirmed_by,
-    )  # fmt: skip
+    )
 
 
 def _provision(session: Session, name: str) -> str:

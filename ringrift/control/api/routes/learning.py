@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter
 from sqlmodel import Session
 
@@ -26,6 +28,8 @@ from ringrift.protocol.operator import (
     PromotionView,
 )
 from ringrift.protocol.types import ConfigKey
+
+EvaluationState = Literal["running", "accepted", "rejected"]
 
 
 def add_routes(router: APIRouter, context: Context) -> None:
@@ -66,7 +70,7 @@ def _models(router: APIRouter, context: Context) -> None:
 
     @router.get("/evaluations")
     async def list_evaluations(
-        config: ConfigKey | None = None, state: str | None = None
+        config: ConfigKey | None = None, state: EvaluationState | None = None
     ) -> list[EvaluationView]:
         return await store.read(lambda s: evaluation_views(s, config, state))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from sqlmodel import Session
@@ -28,9 +28,11 @@ from ringrift.control.store.events import verify_chain
 from ringrift.control.store.tables import Host, Job, Target
 from ringrift.errors import NotFound
 from ringrift.game.config import ALL_CONFIGS
+from ringrift.protocol.jobs import JobKind
 from ringrift.protocol.operator import ControllerView, EventView, JobView, OperationView, StatusView, WhyView
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
+JobState = Literal["queued", "leased", "succeeded", "failed", "quarantined", "cancelled"]
 
 
 def add_routes(router: APIRouter, context: Context) -> None:
@@ -45,9 +47,12 @@ def _whole(router: APIRouter, context: Context) -> None:
     @router.get("/status")
     async def status() -> StatusView:
         controller = ControllerView(
-            version=ringrift.__version__, pid=os.getpid(), database=store.dialect, home=str(context.home),
+            version=ringrift.__version__,
+            pid=os.getpid(),
+            database=store.dialect,
+            home=str(context.home),
             uptime=time.monotonic() - context.started,
-        )  # fmt: skip
+        )
         return await store.read(lambda s: _status(s, controller, settings))
 
     @router.get("/why/{subject}")
@@ -68,7 +73,9 @@ def _lists(router: APIRouter, context: Context) -> None:
         return await store.read(lambda s: operation_view(s, operations.get_operation(s, identity)))
 
     @router.get("/jobs")
-    async def jobs(state: str | None = None, kind: str | None = None, limit: Limit = 100) -> list[JobView]:
+    async def jobs(
+        state: JobState | None = None, kind: JobKind | None = None, limit: Limit = 100
+    ) -> list[JobView]:
         return await store.read(lambda s: job_views(s, state, kind, limit))
 
     @router.get("/events")

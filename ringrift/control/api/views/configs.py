@@ -64,7 +64,7 @@ def _gather(session: Session, settings: Settings) -> _Table:
     live = fleet_load(session, settings.agents).agents
     return _Table(
         time=now(session),
-        training=learning.training_facts(session),
+        training=learning.training_facts(session, settings.training.max_data_age),
         jobs=learning.open_trainings(session),
         last={job.config: job for job in trainings},
         candidates=learning.candidates(session),
@@ -106,10 +106,16 @@ def _progress(session: Session, table: _Table, candidate: Model) -> EvaluationPr
         return None
     found = standing(session, evaluation)
     return EvaluationProgress(
-        id=evaluation.id, state=evaluation.state, games=found.verdict.games, blocks=found.verdict.blocks,
-        max_blocks=found.registration.test.max_blocks, llr=found.verdict.llr, lower=found.verdict.lower,
-        upper=found.verdict.upper, unverified=found.unverified,
-    )  # fmt: skip
+        id=evaluation.id,
+        state=evaluation.state,
+        games=found.verdict.games,
+        blocks=found.verdict.blocks,
+        max_blocks=found.registration.test.max_blocks,
+        llr=found.verdict.llr,
+        lower=found.verdict.lower,
+        upper=found.verdict.upper,
+        unverified=found.unverified,
+    )
 
 
 def _sum(table: _Table, key: str, state: str) -> tuple[int, int, int]:
@@ -142,12 +148,19 @@ def _view(session: Session, settings: Settings, table: _Table, key: str) -> Conf
         age = table.time - alias.changed_at
         champion = ChampionView(model=alias.model, generation=alias.generation, age=age)
     return ConfigView(
-        key=key, enabled=facts.enabled, games=games, positions=positions,
-        fresh_positions=facts.fresh_positions, data_age=table.training[key].data_age,
+        key=key,
+        enabled=facts.enabled,
+        games=games,
+        positions=positions,
+        fresh_positions=facts.fresh_positions,
+        data_age=table.training[key].data_age,
         training=f"{facts.training} {facts.training_state}" if facts.training else "",
-        evaluation=_evaluation_text(facts), champion=champion, elo=row.elo if row else None,
-        next_action=cause.next_action, blocker=cause.blocker,
-    )  # fmt: skip
+        evaluation=_evaluation_text(facts),
+        champion=champion,
+        elo=row.elo if row else None,
+        next_action=cause.next_action,
+        blocker=cause.blocker,
+    )
 
 
 def _evaluation_text(facts: ConfigFacts) -> str:

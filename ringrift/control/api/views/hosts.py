@@ -54,10 +54,15 @@ def _gather(session: Session) -> _Fleet:
     for assignment, job in rows:
         running.setdefault(assignment.agent, []).append(
             RunningView(
-                job=job.id, kind=job.kind, config=job.config, done=assignment.done,
-                total=assignment.amount, unit=assignment.unit, rate=assignment.rate,
+                job=job.id,
+                kind=job.kind,
+                config=job.config,
+                done=assignment.done,
+                total=assignment.amount,
+                unit=assignment.unit,
+                rate=assignment.rate,
             )
-        )  # fmt: skip
+        )
     named = session.exec(
         select(Result.agent, func.sum(Result.games_named))
         .where(Result.received_at > time - _HOUR)
@@ -113,9 +118,18 @@ def host_why(session: Session, name: str, settings: AgentSettings) -> WhyView:
         for row in session.exec(query.limit(5)).all()
     ]
     facts = HostFacts(
-        name=name, state=view.state, reason=view.reason, tunnel=view.tunnel,
-        tunnel_reason=host.tunnel_reason, health=view.health, beat_age=view.heartbeat_age,
-        down_seconds=settings.down_seconds, running=len(view.running), slots=host.slots,
-        idle_reason=view.idle_reason, blocked=host.blocked, facts=history,
-    )  # fmt: skip
+        name=name,
+        state=view.state,
+        reason=view.reason,
+        tunnel=view.tunnel,
+        tunnel_reason=host.tunnel_reason,
+        health=view.health,
+        beat_age=view.heartbeat_age,
+        down_seconds=settings.down_seconds,
+        running=len(view.running),
+        slots=host.slots,
+        idle_reason=view.idle_reason,
+        blocked=host.blocked,
+        facts=history,
+    )
     return why_host(facts)

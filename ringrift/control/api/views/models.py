@@ -25,14 +25,28 @@ def evaluation_view(session: Session, evaluation: Evaluation) -> EvaluationView:
             seats[seat][0] += int(seat) in found.blocks[number].winning_seats
     played = verdict.games > 0
     return EvaluationView(
-        id=evaluation.id, config=evaluation.config, candidate=evaluation.candidate,
-        opponent=evaluation.opponent, state=_SHOWN.get(evaluation.state, evaluation.state),
-        games=verdict.games, blocks=verdict.blocks, max_blocks=test.max_blocks,
-        score=verdict.score if played else None, elo=verdict.elo if played else None,
-        elo_low=verdict.elo_low if played else None, elo_high=verdict.elo_high if played else None,
-        llr=verdict.llr, lower=test.lower, upper=test.upper, elo0=test.elo0, elo1=test.elo1,
-        alpha=test.alpha, beta=test.beta, seats=seats, age=now(session) - evaluation.registered_at,
-    )  # fmt: skip
+        id=evaluation.id,
+        config=evaluation.config,
+        candidate=evaluation.candidate,
+        opponent=evaluation.opponent,
+        state=_SHOWN.get(evaluation.state, evaluation.state),
+        games=verdict.games,
+        blocks=verdict.blocks,
+        max_blocks=test.max_blocks,
+        score=verdict.score if played else None,
+        elo=verdict.elo if played else None,
+        elo_low=verdict.elo_low if played else None,
+        elo_high=verdict.elo_high if played else None,
+        llr=verdict.llr,
+        lower=test.lower,
+        upper=test.upper,
+        elo0=test.elo0,
+        elo1=test.elo1,
+        alpha=test.alpha,
+        beta=test.beta,
+        seats=seats,
+        age=now(session) - evaluation.registered_at,
+    )
 
 
 def evaluation_views(session: Session, config: str | None, state: str | None) -> list[EvaluationView]:
@@ -50,13 +64,17 @@ def model_view(session: Session, model: Model) -> ModelView:
     evaluation = session.exec(query.order_by(col(Evaluation.registered_at).desc())).first()
     generations = select(Promotion.generation).where(Promotion.model == model.sha256)
     return ModelView(
-        model=model.sha256, config=model.config, parent=model.parent, dataset=model.dataset,
+        model=model.sha256,
+        config=model.config,
+        parent=model.parent,
+        dataset=model.dataset,
         state=model.state,
         generation=session.exec(generations.order_by(col(Promotion.generation).desc())).first(),
-        positions=model.positions, holdout_loss=model.holdout_loss,
+        positions=model.positions,
+        holdout_loss=model.holdout_loss,
         evaluation=evaluation_view(session, evaluation) if evaluation else None,
         age=now(session) - model.made_at,
-    )  # fmt: skip
+    )
 
 
 def model_views(session: Session, config: str | None) -> list[ModelView]:

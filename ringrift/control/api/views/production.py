@@ -29,7 +29,10 @@ def target_view(session: Session, target: Target) -> TargetView:
     serving = production.serving_now(session, target.name)
     configs = sorted(wanted.keys() | serving.keys() | set(target.configs))
     return TargetView(
-        name=target.name, host=target.host, port=target.port, state=target.state,
+        name=target.name,
+        host=target.host,
+        port=target.port,
+        state=target.state,
         generation=target.generation,
         models=[
             ServingView(config=config, desired=wanted.get(config), serving=serving.get(config))
@@ -37,7 +40,7 @@ def target_view(session: Session, target: Target) -> TargetView:
         ],
         issues=target.issues,
         checked_age=now(session) - target.checked_at if target.checked_at is not None else None,
-    )  # fmt: skip
+    )
 
 
 def target_views(session: Session) -> list[TargetView]:
@@ -72,9 +75,14 @@ def target_why(session: Session, name: str) -> WhyView:
 def planned_view(plan: DeploymentPlan, command: str) -> DeploymentView:
     """Return a deployment that was only planned."""
     return DeploymentView(
-        id=None, generation=plan.generation, actions=[_action(action) for action in plan.actions],
-        operations=[], state="planned", reversible=_REVERSIBLE, command=command,
-    )  # fmt: skip
+        id=None,
+        generation=plan.generation,
+        actions=[_action(action) for action in plan.actions],
+        operations=[],
+        state="planned",
+        reversible=_REVERSIBLE,
+        command=command,
+    )
 
 
 def deployment_view(session: Session, deployment_id: str, command: str = "") -> DeploymentView:
@@ -96,9 +104,12 @@ def deployment_view(session: Session, deployment_id: str, command: str = "") -> 
 
 def _action(action: Action) -> DeployAction:
     return DeployAction(
-        target=action.target, config=action.config, model=action.model, serving=action.serving,
+        target=action.target,
+        config=action.config,
+        model=action.model,
+        serving=action.serving,
         change=action.serving != action.model,
-    )  # fmt: skip
+    )
 
 
 def _state(operations: list[OperationView]) -> str:

@@ -33,9 +33,14 @@ def operation_view(session: Session, operation: Operation) -> OperationView:
     ]
     error = ErrorBody.model_validate(operation.error) if operation.error else None
     return OperationView(
-        id=operation.id, kind=operation.kind, subject=operation.subject, state=operation.state,
-        steps=steps, error=error, age=now(session) - operation.began_at,
-    )  # fmt: skip
+        id=operation.id,
+        kind=operation.kind,
+        subject=operation.subject,
+        state=operation.state,
+        steps=steps,
+        error=error,
+        age=now(session) - operation.began_at,
+    )
 
 
 def job_views(session: Session, state: str | None, kind: str | None, limit: int) -> list[JobView]:
@@ -70,12 +75,20 @@ def _job_view(session: Session, job: Job, done: int) -> JobView:
     running = newest[0] if newest and newest[0].state == "running" else None
     reported = running.done / running.amount if running and running.amount > 0 else 0.0
     return JobView(
-        id=job.id, kind=job.kind, config=job.config, state=job.state, host=newest[1] if newest else None,
-        attempts=job.attempts, done=done, total=job.total,
+        id=job.id,
+        kind=job.kind,
+        config=job.config,
+        state=job.state,
+        host=newest[1] if newest else None,
+        attempts=job.attempts,
+        done=done,
+        total=job.total,
         progress=min(1.0, max(done / job.total, reported, 0.0)),
-        rate=running.rate if running else None, unit=running.unit if running else "",
-        reason=job.reason, age=now(session) - job.created_at,
-    )  # fmt: skip
+        rate=running.rate if running else None,
+        unit=running.unit if running else "",
+        reason=job.reason,
+        age=now(session) - job.created_at,
+    )
 
 
 def job_why(session: Session, job_id: str, settings: AgentSettings) -> WhyView:
@@ -84,11 +97,19 @@ def job_why(session: Session, job_id: str, settings: AgentSettings) -> WhyView:
     newest = _newest_try(session, job)
     able = frozenset(kind for agent in fleet_load(session, settings).agents for kind in agent.kinds)
     facts = JobFacts(
-        id=job.id, kind=job.kind, config=job.config, state=job.state, reason=job.reason,
-        attempts=job.attempts, attempts_limit=settings.attempts,
-        done=len(jobs.results_of(session, job.id)), total=job.total, host=newest[1] if newest else None,
-        able=able, log_tail=newest[0].log_tail if newest else "",
-    )  # fmt: skip
+        id=job.id,
+        kind=job.kind,
+        config=job.config,
+        state=job.state,
+        reason=job.reason,
+        attempts=job.attempts,
+        attempts_limit=settings.attempts,
+        done=len(jobs.results_of(session, job.id)),
+        total=job.total,
+        host=newest[1] if newest else None,
+        able=able,
+        log_tail=newest[0].log_tail if newest else "",
+    )
     return why_job(facts)
 
 
@@ -126,7 +147,12 @@ def event_views(session: Session, after: int | None, limit: int) -> list[EventVi
 
 def _event_view(row: Event, time: float) -> EventView:
     return EventView(
-        id=row.id, at=datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds"),
-        age=time - row.at, actor=row.actor, action=row.action, subject=row.subject, detail=row.detail,
+        id=row.id,
+        at=datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds"),
+        age=time - row.at,
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        detail=row.detail,
         digest=row.digest,
-    )  # fmt: skip
+    )

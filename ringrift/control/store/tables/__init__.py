@@ -18,7 +18,29 @@ from ringrift.control.store.tables.record import Event, Setting
 from ringrift.control.store.tables.work import Artifact, Assignment, Job, Result
 
 __all__ = [
-    "Agent", "Alias", "Artifact", "Assignment", "ConfigRow", "Dataset", "DatasetShard", "Deployment",
-    "EnrolmentToken", "Evaluation", "EvaluationBlock", "Event", "Game", "Host", "HostStateRow", "Job",
-    "Model", "Operation", "OperationStep", "Promotion", "Result", "ServingRow", "Setting", "Shard", "Target",
-]  # fmt: skip
+    "Agent",
+    "Alias",
+    "Artifact",
+    "Assignment",
+    "ConfigRow",
+    "Dataset",
+    "DatasetShard",
+    "Deployment",
+    "EnrolmentToken",
+    "Evaluation",
+    "EvaluationBlock",
+    "Event",
+    "Game",
+    "Host",
+    "HostStateRow",
+    "Job",
+    "Model",
+    "Operation",
+    "OperationStep",
+    "Promotion",
+    "Result",
+    "ServingRow",
+    "Setting",
+    "Shard",
+    "Target",
+]

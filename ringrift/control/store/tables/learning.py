@@ -21,7 +21,10 @@ class ConfigRow(SQLModel, table=True):
 class Shard(SQLModel, table=True):
     """A file of game records: `received`, then `sound` or `refused` after its replay."""
 
-    __table_args__ = (Index("ix_shard_config_purpose_state", "config", "purpose", "state"),)
+    __table_args__ = (
+        Index("ix_shard_config_purpose_state", "config", "purpose", "state"),
+        Index("ix_shard_fresh", "in_dataset", "state", "purpose"),
+    )
     sha256: str = Field(primary_key=True, foreign_key="artifact.sha256")
     config: str
     purpose: str
@@ -36,6 +39,8 @@ class Shard(SQLModel, table=True):
     positions: int = big()
     """Decisions in its games: each is one training position."""
     soft_target_share: float = 0.0
+    in_dataset: bool = False
+    """Whether some data set has it; sound ones that none has are fresh."""
     received_at: float = seconds(index=True)
     judged_at: float | None = seconds(default=None)
 

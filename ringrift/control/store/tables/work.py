@@ -26,6 +26,8 @@ class Job(SQLModel, table=True):
     config: str = Field(index=True)
     state: str
     work: str = Field(unique=True)
+    subject: str = Field(index=True)
+    """Hash of the shard, data set or evaluation that it is for; empty for self-play."""
     spec: dict[str, Any] = document()
     total: int
     epoch: int = 0
@@ -65,14 +67,18 @@ class Assignment(SQLModel, table=True):
 class Result(SQLModel, table=True):
     """One receipted unit of work; (job, sequence) can hold one only (P2)."""
 
-    __table_args__ = (UniqueConstraint("job", "sequence", name="uq_result_job_sequence"),)
+    __table_args__ = (
+        UniqueConstraint("job", "sequence", name="uq_result_job_sequence"),
+        Index("ix_result_games", "games_named", "games_repeated"),
+    )
     id: int | None = Field(default=None, primary_key=True)
     job: str = Field(foreign_key="job.id")
     sequence: int
     assignment: str = Field(foreign_key="assignment.id")
     agent: str = Field(foreign_key="agent.id", index=True)
-    payload: dict[str, Any] = document()
     games_named: int = 0
     games_repeated: int = 0
     """Of the named games, those that an earlier result had named already."""
     received_at: float = seconds(index=True)
+    payload: dict[str, Any] = document()
+    """Last, so that the counts are read without its pages."""
