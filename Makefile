@@ -39,7 +39,7 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict on the pure rooms, import contracts
 	$(BIN)/lint-imports
 
 test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 pictures: $(VENV)/.dev  ## the screens in docs/pictures
 	$(BIN)/python docs/pictures/make.py

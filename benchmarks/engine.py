@@ -1,4 +1,4 @@
-"""`python benchmarks/engine.py`: plies per CPU-second of random games, full legal list at every ply, one core.
+"""`python benchmarks/engine.py`: plies per CPU-second of random games, full legal list at every ply.
 
 CPU time of this process, median of `REPEATS` runs of `SECONDS` each, after the kernels are loaded.
 """

@@ -1,0 +1,10 @@
+"""What every test shares: the longest runs begin first, so that two workers end together."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the end-to-end runs first; the order of all others stays."""
+    items.sort(key=lambda item: item.get_closest_marker("endtoend") is None)
