@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import Worker
 
 from ringrift.client.routes import Call
 from ringrift.errors import RingRiftError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tui.feed import Feed
 
 
+ASKING_SECONDS = 0.4
+"""How long an answer may take before it is said that it is waited for."""
 ROOMY = 34
 """Lines from which on a screen shows the details of the selected row."""
 
@@ -42,6 +45,7 @@ class Board(Screen[None]):
         super().__init__()
         self.filter = ""
         self.table: Rows | None = None
+        self._asking: Worker[None] | None = None
 
     @property
     def ring(self) -> RingRiftApp:
@@ -135,6 +139,10 @@ class Board(Screen[None]):
                 event.stop()
                 self._prompt_left()
             return
+        if self._asking is not None and self._asking.is_running:
+            event.stop()
+            self._give_up(event.key)
+            return
         key = find(self.place, event.key)
         if key is not None:
             event.stop()
@@ -150,7 +158,19 @@ class Board(Screen[None]):
             return
         result = getattr(self, f"do_{key.verb}")()
         if inspect.isawaitable(result):
-            self.run_worker(self._guarded(result), exclusive=False)
+            # The app's worker, not the screen's: a verb may leave its own screen.
+            self._asking = self.app.run_worker(self._guarded(result))
+            self.set_timer(ASKING_SECONDS, self._say_asking)
+
+    def _say_asking(self) -> None:
+        if self._asking is not None and self._asking.is_running:
+            self.say("asking the controller ... (esc gives up)")
+
+    def _give_up(self, pressed: str) -> None:
+        """Escape ends a verb that still waits; other keys are not kept for a dialog that nobody has seen."""
+        if pressed == "escape" and self._asking is not None:
+            self._asking.cancel()
+            self.say("given up, nothing was changed")
 
     async def _guarded(self, work: Any) -> None:
         """Await a verb; an expected failure becomes a sentence."""

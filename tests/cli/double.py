@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -35,6 +36,7 @@ class World:
             op.HostKey(type="ssh-ed25519", fingerprint=sample.FINGERPRINT, public_key=sample.PUBLIC_KEY),
         ]
         self.away = False
+        self.hold: asyncio.Event | None = None
         self.promotion_allowed = True
         self.promotions: list[dict[str, Any]] = []
         self.operation_steps: dict[str, int] = {}
@@ -217,6 +219,8 @@ class Direct:
         content = call.content()
         body = json.loads(content) if content else None
         world.requests.append((call.method, call.path, body))
+        if world.hold is not None and call.path != "/v1/status":
+            await world.hold.wait()
         if world.away:
             raise Unreachable("no controller answers at http://127.0.0.1:8470", hint=self.access.hint)
         planned = world.failures.get((call.method, call.path))

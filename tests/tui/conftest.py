@@ -46,7 +46,12 @@ class Terminal:
             await self.pilot.press(key)
             for worker in [each for each in self.app.workers if each.group != "feed"]:
                 await worker.wait()
-            await self.pilot.pause()
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until what was drawn is laid out: a change of height is drawn one refresh later."""
+        await self.pilot.pause()
+        await self.pilot.pause()
 
     async def until(self, seen: Callable[[], bool]) -> None:
         """Let rounds of the feed pass until something is seen; fails after many."""
@@ -100,6 +105,7 @@ def start(world: World) -> Start:
         async with app.run_test(size=size) as pilot:
             opened = Terminal(app, pilot, world, clock)
             await opened.shows(ready)
+            await opened.settle()
             yield opened
 
     return terminal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.cli import sample
@@ -155,6 +157,29 @@ async def test_a_config_is_switched_off_and_on(start, world) -> None:
         [sent] = world.sent("POST", "/v1/configs/square8_2p/enabled")
         assert sent["enabled"] is False
         assert sent["actor"].endswith("(terminal)")
+
+
+async def test_keys_typed_before_a_dialog_was_seen_confirm_nothing(start, world) -> None:
+    async with start() as terminal:
+        await terminal.press("2", "n")
+        world.hold = asyncio.Event()
+        await terminal.pilot.press("P", "right", "enter")
+        assert terminal.app.screen.place == "configs"
+        await terminal.shows("asking the controller ... (esc gives up)")
+        world.hold.set()
+        await terminal.shows("▸ Cancel ◂")
+        assert world.promotions == []
+
+
+async def test_escape_gives_up_a_verb_that_waits_too_long(start, world) -> None:
+    async with start() as terminal:
+        await terminal.press("2", "n")
+        world.hold = asyncio.Event()
+        await terminal.pilot.press("P", "escape")
+        assert "given up, nothing was changed" in terminal.text
+        world.hold.set()
+        await terminal.press("1")
+        assert terminal.app.screen.place == "fleet"
 
 
 async def test_enter_twice_makes_the_change_once(start, world) -> None:
