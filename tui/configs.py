@@ -81,7 +81,7 @@ def columns(drift: float, now: Moving) -> tuple[Column, ...]:
         Column("test LLR", evaluating, 13, 13, rank=1),
         Column("champion", champion, 10, 10),
         Column("elo", lambda v, w: words("-" if v.elo is None else f"{v.elo:+.0f}"), 5, 5, right=True),
-        Column("next, and what blocks it", _next, 18, 90),
+        Column("next or blocker", _next, 18, 90),
     )
 
 

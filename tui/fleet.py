@@ -19,6 +19,9 @@ from tui.draw import FULL, HIGH, flow, line, meter, progress, stack, state, word
 from tui.table import Column, Rows
 
 WELL = ("ready",)
+SHORT_KINDS = {"selfplay": "play", "evaluate": "eval"}
+ROOM_FOR_KIND = 25
+"""Cells that the longest config, kind and share need: `hexagonal_4p selfplay 19%`."""
 
 
 def health_word(view: HostView) -> str:
@@ -58,7 +61,8 @@ def work(view: HostView, width: int) -> Text:
         return words(view.reason or view.idle_reason or "idle", "dim" if tone == "good" else tone)
     first = view.running[0]
     more = f" +{len(view.running) - 1}" if len(view.running) > 1 else ""
-    what = f"{plain(first.config)} {plain(first.kind)}{more}"
+    kind = SHORT_KINDS.get(first.kind, first.kind) if width < ROOM_FOR_KIND else first.kind
+    what = f"{plain(first.config)} {plain(kind)}{more}"
     done = percent(share(first.done, first.total)).rjust(4)
     bar = min(16, width - 28)
     if bar < 4:
@@ -81,7 +85,7 @@ def columns(drift: float, width: int) -> tuple[Column, ...]:
     def beat(view: HostView, _: int) -> Text:
         seconds = None if view.heartbeat_age is None else view.heartbeat_age + drift
         tone = {"up": "good", "stale": "warn", "down": "bad"}.get(view.health, "dim")
-        return words("never" if seconds is None else age(seconds), tone)
+        return words("-" if seconds is None else age(seconds), tone)
 
     return (
         Column("state", lambda v, w: state(health_word(v)), 13, 14),
@@ -90,7 +94,7 @@ def columns(drift: float, width: int) -> tuple[Column, ...]:
         Column("ram", lambda v, w: meter(memory(v), w, HIGH, FULL, is_old(v)), bar, bar),
         Column("disk", lambda v, w: meter(disk(v), w, HIGH, FULL, is_old(v)), bar, bar),
         Column("gpu", lambda v, w: meter(gpu(v), w, old=is_old(v)), bar, bar),
-        Column("beat", beat, 5, 5, right=True),
+        Column("beat", beat, 4, 4, right=True),
         Column("games/h", lambda v, w: words(count(v.games_per_hour)), 7, 7, right=True, rank=1),
         Column("job", work, 17, 80),
     )
