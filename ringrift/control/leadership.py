@@ -6,8 +6,9 @@ import asyncio
 import logging
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
+from ringrift.control.reconcile.base import Complaints
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import fleet, jobs, operations
 from ringrift.control.store.store import Store
@@ -37,7 +38,7 @@ class Leadership:
                     return False
             self._connection.execute(text("SELECT 1"))
             self._connection.commit()
-        except DBAPIError:
+        except SQLAlchemyError:
             self.release()
             return False
         return True
@@ -63,16 +64,28 @@ async def take_over(context: Context) -> None:
 
 
 async def watch(context: Context, leadership: Leadership) -> None:
-    """Follow the lead for ever: take over when it falls to us, stop long actions when it is lost."""
+    """Follow the lead for ever: take over when it falls to us, stop long actions when it is lost.
+
+    A database that fails now is asked again: without this loop nobody would ever reconcile.
+    """
+    complaints = Complaints(_log, "leadership")
     while True:
-        leads = await asyncio.to_thread(leadership.hold)
-        if leads and not context.leading:
-            _log.info("this controller reconciles now")
-            await take_over(context)
-            context.leading = True
-            context.wake()
-        elif not leads and context.leading:
-            _log.warning("another controller reconciles; this one only answers")
-            context.leading = False
-            await context.flights.close()
+        try:
+            await _follow(context, leadership)
+            complaints.clear()
+        except Exception as error:
+            complaints.add(error)
         await asyncio.sleep(_CHECK_SECONDS)
+
+
+async def _follow(context: Context, leadership: Leadership) -> None:
+    leads = await asyncio.to_thread(leadership.hold)
+    if leads and not context.leading:
+        _log.info("this controller reconciles now")
+        await take_over(context)
+        context.leading = True
+        context.wake()
+    elif not leads and context.leading:
+        _log.warning("another controller reconciles; this one only answers")
+        context.leading = False
+        await context.flights.close()

@@ -17,8 +17,8 @@ HOST = _machine(
     new="provisioning retired",
     provisioning="ready quarantined unreachable new retired provisioning draining",
     ready="provisioning draining quarantined unreachable retired",
-    draining="provisioning ready quarantined unreachable retired",
-    quarantined="provisioning ready draining retired unreachable",
+    draining="provisioning ready quarantined unreachable retired new",
+    quarantined="provisioning ready draining retired unreachable new",
     unreachable="provisioning ready draining quarantined retired new",
     retired="new",
 )

@@ -10,7 +10,11 @@ from ringrift.protocol.operator import Condition, WhyView
 
 @dataclass(frozen=True)
 class HostFacts:
-    """A host as its rows tell it; ages in seconds, None for never."""
+    """A host as its rows tell it; ages in seconds, None for never.
+
+    `provisioned` is whether a provisioning ever got as far as installing a release: only then does the
+    controller connect by itself.
+    """
 
     name: str
     state: str
@@ -24,6 +28,7 @@ class HostFacts:
     slots: int
     idle_reason: str
     blocked: bool
+    provisioned: bool = True
     facts: list[str] = field(default_factory=list)
 
 
@@ -64,6 +69,11 @@ def _host_cause(facts: HostFacts) -> tuple[str, str]:
         return f"{name} shows another host key than the pinned one", action
     if facts.state == "new":
         return f"{name} is not provisioned", f"ringrift-ctl hosts provision {name}"
+    if facts.state in ("unreachable", "quarantined") and not facts.provisioned:
+        return (
+            f"{name} could not be provisioned: {facts.reason}",
+            f"mend that, then: ringrift-ctl hosts provision {name}",
+        )
     if facts.state == "unreachable":
         return f"{name} cannot be reached: {facts.reason}", "it is tried again by itself"
     if facts.state in ("quarantined", "draining"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from ringrift.control.store.clock import now
@@ -16,9 +16,11 @@ from ringrift.learning.dataset_id import dataset_sha, dataset_shards
 def make_dataset(session: Session, config: str, window: int) -> Dataset:
     """Freeze the newest sound self-play shards, up to `window` positions, as a data set.
 
-    The same shards always make the same data set; an existing one is returned as it is.
+    The same shards always make the same data set; an existing one is returned as it is. Nothing stays fresh:
+    what lies outside the window is older, and would start trainings on the same data again and again.
     """
     shards = _newest(session, config, window)
+    _use_up(session, config)
     names = dataset_shards(shard.sha256 for shard in shards)
     sha256 = dataset_sha(config, names)
     existing = session.get(Dataset, sha256)
@@ -36,9 +38,6 @@ def make_dataset(session: Session, config: str, window: int) -> Dataset:
     session.flush()
     for position, name in enumerate(names):
         session.add(DatasetShard(dataset=sha256, position=position, shard=name))
-    for shard in shards:
-        shard.in_dataset = True
-        session.add(shard)
     record(
         session,
         CONTROLLER,
@@ -72,6 +71,15 @@ def _newest(session: Session, config: str, window: int) -> list[Shard]:
         chosen.append(shard)
         positions += shard.positions
     return chosen
+
+
+def _use_up(session: Session, config: str) -> None:
+    session.execute(
+        update(Shard)
+        .where(col(Shard.config) == config, col(Shard.purpose) == "selfplay", col(Shard.state) == "sound")
+        .where(col(Shard.in_dataset).is_(False))
+        .values(in_dataset=True)
+    )
 
 
 def _statistics(session: Session, shards: list[Shard]) -> dict[str, Any]:

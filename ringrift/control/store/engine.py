@@ -90,7 +90,10 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
 
 
 def _postgres(url: URL, *, writes: bool) -> Engine:
-    """Return an engine; the readers' has one more connection for the lead's advisory lock."""
+    """Return an engine; the readers' has one more connection for the lead's advisory lock.
+
+    Readers see one snapshot per transaction, as SQLite's do.
+    """
     engine = create_engine(
         url,
         pool_size=1 if writes else READERS + 1,
@@ -98,7 +101,9 @@ def _postgres(url: URL, *, writes: bool) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": 10},
     )
-    return engine if writes else engine.execution_options(postgresql_readonly=True)
+    if writes:
+        return engine
+    return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
 
 
 def environment_problem(error: Exception) -> EnvironmentProblem:

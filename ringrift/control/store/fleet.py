@@ -46,8 +46,12 @@ def reachable_state(host: Host) -> str:
 
 
 def tunnel_opened(session: Session, name: str) -> None:
-    """Note that agents of this host can reach the controller."""
+    """Note that agents of this host can reach the controller from now on.
+
+    A silence until now says nothing about the agent: it gets the time of a restart to show a heartbeat (P7).
+    """
     host = get_host(session, name)
+    host.restarted_at = now(session)
     host.tunnel, host.tunnel_reason, host.blocked = "open", "", False
     session.add(host)
     if host.state == "unreachable":

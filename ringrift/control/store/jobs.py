@@ -144,8 +144,12 @@ def overdue_assignments(session: Session) -> list[Assignment]:
 
 
 def extend_leases(session: Session, settings: AgentSettings) -> None:
-    """Give every live assignment a whole lease: leases run only while the controller listens (P7)."""
+    """Give every live assignment a whole lease: leases run only while the controller listens (P7).
+
+    A deadline that passed meanwhile is moved too, so that what was finished and spooled can be delivered.
+    """
     until = now(session) + settings.lease_seconds
     for assignment in session.exec(select(Assignment).where(Assignment.state == "running")).all():
         assignment.expires_at = max(assignment.expires_at, until)
+        assignment.deadline_at = max(assignment.deadline_at, until)
         session.add(assignment)

@@ -154,6 +154,9 @@ def _add_games(session: Session, config: str, purpose: str, shard: str, games: S
 def _add_block(session: Session, result: Result, payload: EvaluateResult) -> None:
     if session.get(EvaluationBlock, (payload.evaluation, payload.block)) is not None:
         return
+    if result.games_repeated:
+        # Its shard is inspected against the first report only, and a game is evidence once (P2).
+        raise BadInput(f"games: {result.games_repeated} of them were reported before, as other work")
     pairs = zip(payload.games, payload.candidate_seats, strict=True)
     won = sorted(seat for game, seat in pairs if game.winner == seat)
     session.add(

@@ -17,7 +17,7 @@ from ringrift.control.store import learning
 from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import latest_evaluation, standing
 from ringrift.control.store.leasing import fleet_load
-from ringrift.control.store.tables import Alias, Job, Model, Promotion, Shard
+from ringrift.control.store.tables import Alias, Evaluation, Job, Model, Promotion, Shard
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.protocol.operator import ChampionView, ConfigView, WhyView
 
@@ -95,7 +95,7 @@ def _facts(session: Session, settings: Settings, table: _Table, key: str) -> Con
         able=table.able,
         awaiting_ingest=_sum(table, key, "received")[0],
         last_training_failure=failure,
-        facts=_lines(table, key, failure),
+        facts=[*_lines(table, key, failure), *_last_rejection(session, key)],
     )
 
 
@@ -136,6 +136,17 @@ def _lines(table: _Table, key: str, failure: str) -> list[str]:
     else:
         lines.append("no champion yet: the first must beat the random anchor")
     return [*lines, failure] if failure else lines
+
+
+def _last_rejection(session: Session, key: str) -> list[str]:
+    """Return why the newest decided evaluation was rejected; nothing when it was accepted."""
+    query = select(Evaluation).where(
+        Evaluation.config == key, col(Evaluation.state).in_(("accepted", "rejected"))
+    )
+    last = session.exec(query.order_by(col(Evaluation.decided_at).desc()).limit(1)).first()
+    if last is None or last.state == "accepted":
+        return []
+    return [f"the last candidate {last.candidate[:12]} was rejected: {last.reason}"]
 
 
 def _view(session: Session, settings: Settings, table: _Table, key: str) -> ConfigView:

@@ -130,6 +130,7 @@ def host_why(session: Session, name: str, settings: AgentSettings) -> WhyView:
         slots=host.slots,
         idle_reason=view.idle_reason,
         blocked=host.blocked,
+        provisioned=host.release is not None,
         facts=history,
     )
     return why_host(facts)

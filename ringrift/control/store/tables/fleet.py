@@ -32,6 +32,7 @@ class Host(SQLModel, table=True):
     restarts: int = 0
     """Agent restarts since its last heartbeat."""
     restarted_at: float | None = seconds(default=None)
+    """Since when its agent has time to show a heartbeat: its last restart, or the opening of the tunnel."""
     release: str | None = None
     """Release put there by the last provisioning; None before the first."""
     facts: dict[str, Any] = document(default_factory=dict)

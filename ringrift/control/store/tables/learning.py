@@ -40,7 +40,7 @@ class Shard(SQLModel, table=True):
     """Decisions in its games: each is one training position."""
     soft_target_share: float = 0.0
     in_dataset: bool = False
-    """Whether some data set has it; sound ones that none has are fresh."""
+    """Whether some data set has it or passed it over as too old; sound ones without that are fresh."""
     received_at: float = seconds(index=True)
     judged_at: float | None = seconds(default=None)
 
