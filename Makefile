@@ -42,7 +42,7 @@ test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 pictures: $(VENV)/.dev  ## the screens in docs/pictures
-	$(BIN)/python docs/pictures/make.py
+	$(BIN)/python -m tests.tui.pictures
 
 clean: clean-demo  ## remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
