@@ -57,12 +57,17 @@ def home_lock(home: Path) -> Iterator[None]:
 def operator_token(home: Path) -> str:
     """Return the operators' bearer token, made at the first start, in a file that only we can read."""
     path = home / "operator.token"
-    if not path.exists():
-        _write_private(path, secrets.token_urlsafe(32) + "\n")
-    if path.stat().st_mode & 0o077:
-        raise EnvironmentProblem(f"{path} can be read by others", hint=f"chmod 600 {path}")
-    token = path.read_text(encoding="ascii").strip()
-    if len(token) < 16:
+    try:
+        if not path.exists():
+            _write_private(path, secrets.token_urlsafe(32) + "\n")
+        if path.stat().st_mode & 0o077:
+            raise EnvironmentProblem(f"{path} can be read by others", hint=f"chmod 600 {path}")
+        token = path.read_bytes().decode("ascii", "replace").strip()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{path} cannot be used: {error.strerror}", hint="make it a file that only you can read and write"
+        ) from error
+    if len(token) < 16 or not token.isascii():
         raise EnvironmentProblem(
             f"{path} holds no token", hint="remove the file; the controller makes a new one"
         )

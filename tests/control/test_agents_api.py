@@ -392,6 +392,37 @@ async def test_only_64_hex_digits_name_an_artifact(world: World, name: str) -> N
     assert (await alpha.download(name)).status_code in (401, 404, 422)
 
 
+async def test_an_upload_that_is_cut_off_leaves_nothing(world: World) -> None:
+    alpha = await world.agent("alpha")
+    name = hashlib.sha256(b"whole file").hexdigest()
+    path = f"{wire.ARTIFACTS}/{name}"
+    headers = alpha.signed(wire.streaming_signing_text("PUT", path, name))
+    messages = [{"type": "http.request", "body": b"whole", "more_body": True}, {"type": "http.disconnect"}]
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("controller", 80),
+        "root_path": "",
+    }
+    await world.agents_app(scope, receive, send)
+    assert answers[0]["status"] == 422
+    assert [item for item in (world.home / "artifacts").rglob("*") if item.is_file()] == []
+
+
 async def test_uploads_need_a_signature(world: World) -> None:
     alpha = await world.agent("alpha")
     name = hashlib.sha256(b"x").hexdigest()

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy.engine import URL
 
 from ringrift.control.app import run_controller
 from ringrift.control.home import agents_socket, home_lock, operator_token, prepare_home
 from ringrift.errors import BadInput, EnvironmentProblem
 from ringrift.protocol import agent as wire
+from tests.control.conftest import empty
 from tests.control.doubles import RecordingFleet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,6 +29,7 @@ PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 from ringrift.control.app import run_controller
+from tests.control.conftest import empty
 from tests.control.doubles import RecordingFleet
 asyncio.run(run_controller(Path(sys.argv[1]), 0, RecordingFleet(), ready=lambda: print("ready", flush=True)))
 """
@@ -83,6 +86,20 @@ async def test_it_announces_itself_answers_on_both_apis_and_cleans_up(home: Path
     assert not (home / "run" / "controller.json").exists()
     assert not (home / "run" / "agents.sock").exists()
     assert "controller stops" not in (home / "logs" / "controller.log").read_text()
+
+
+async def test_it_runs_on_postgres_by_url_and_leads_there(
+    home: Path, migrated_postgres: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty(migrated_postgres)
+    monkeypatch.setenv("RINGRIFT_DATABASE_URL", migrated_postgres.render_as_string(hide_password=False))
+    async with running(home), operator(home) as http:
+        await http.post("/v1/configs/hex8_2p/enabled", json={"enabled": True})
+        async with asyncio.timeout(30):
+            while not (await http.get("/v1/jobs")).json():
+                await asyncio.sleep(0.05)
+        assert (await http.get("/v1/status")).json()["controller"]["database"] == "postgres"
+    assert not (home / "ringrift.db").exists()
 
 
 async def test_a_second_controller_on_the_same_home_is_refused_and_names_the_first(home: Path) -> None:

@@ -159,7 +159,7 @@ SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
 def test_no_game_is_counted_twice_and_no_receipted_one_is_lost(steps, migrated_sqlite: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(migrated_sqlite, Path(folder) / "ringrift.db")
@@ -167,7 +167,7 @@ def test_no_game_is_counted_twice_and_no_receipted_one_is_lost(steps, migrated_s
 
 
 @given(steps=STEPS)
-@settings(max_examples=6, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
 def test_the_same_holds_on_postgres(steps, migrated_postgres: URL) -> None:
     empty(migrated_postgres)
     with tempfile.TemporaryDirectory() as folder:

@@ -62,28 +62,25 @@ def agents_app(context: Context) -> FastAPI:
 
 
 def _work_routes(app: FastAPI, context: Context) -> None:
-    store, settings = context.store, context.settings
-    limit = settings.limits.body_bytes
-
     async def signed(request: Request, cls: type[Body]) -> tuple[str, Body]:
-        agent, body = await signed_body(request, store, limit)
+        agent, body = await signed_body(request, context.store, context.settings.limits.body_bytes)
         return agent, parse(cls, body)
 
     @app.post(ENROL)
     async def enrol(request: Request) -> EnrolReply:
         wish = parse(EnrolRequest, await bounded_body(request, _TOKEN_BODY))
-        agent = await store.write(lambda s: fleet.enrol(s, wish.token, wish.host, wish.public_key))
+        agent = await context.store.write(lambda s: fleet.enrol(s, wish.token, wish.host, wish.public_key))
         return EnrolReply(agent=agent)
 
     @app.post(BEAT)
     async def beat(request: Request) -> BeatReply:
         agent, wish = await signed(request, BeatRequest)
-        return await store.write(lambda s: leasing.beat(s, agent, wish, settings.agents))
+        return await context.store.write(lambda s: leasing.beat(s, agent, wish, context.settings.agents))
 
     @app.post(LEASE)
     async def lease(request: Request) -> LeaseReply:
         agent, wish = await signed(request, LeaseRequest)
-        reply = await store.write(lambda s: leasing.lease(s, agent, wish.kinds, settings))
+        reply = await context.store.write(lambda s: leasing.lease(s, agent, wish.kinds, context.settings))
         if reply.assignment is not None:
             context.wake()
         return reply
@@ -91,14 +88,14 @@ def _work_routes(app: FastAPI, context: Context) -> None:
     @app.post(RESULTS)
     async def results(request: Request) -> ResultReply:
         agent, wish = await signed(request, ResultRequest)
-        reply = await store.write(lambda s: accept_result(s, agent, wish, settings.agents))
+        reply = await context.store.write(lambda s: accept_result(s, agent, wish, context.settings.agents))
         context.wake()
         return reply
 
     @app.post(FINISH)
     async def finish(request: Request) -> FinishReply:
         agent, wish = await signed(request, FinishRequest)
-        reply = await store.write(lambda s: leasing.finish(s, agent, wish, settings.agents))
+        reply = await context.store.write(lambda s: leasing.finish(s, agent, wish, context.settings.agents))
         context.wake()
         return reply
 

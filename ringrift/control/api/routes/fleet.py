@@ -55,15 +55,14 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
 
 def _reading(router: APIRouter, context: Context) -> None:
-    store, settings = context.store, context.settings.agents
 
     @router.get("/hosts")
     async def hosts() -> list[HostView]:
-        return await store.read(lambda s: host_views(s, settings))
+        return await context.store.read(lambda s: host_views(s, context.settings.agents))
 
     @router.get("/hosts/{name}")
     async def host(name: str) -> HostView:
-        return await store.read(lambda s: host_view(s, name, settings))
+        return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
     @router.post("/hosts/scan")
     async def scan(wish: ScanRequest) -> list[HostKey]:
@@ -74,34 +73,32 @@ def _reading(router: APIRouter, context: Context) -> None:
 
 
 def _joining(router: APIRouter, context: Context) -> None:
-    store, settings = context.store, context.settings.agents
 
     @router.post("/hosts")
     async def add(wish: HostAdd) -> HostView:
-        await store.write(lambda s: _add(s, wish))
-        return await store.read(lambda s: host_view(s, wish.name, settings))
+        await context.store.write(lambda s: _add(s, wish))
+        return await context.store.read(lambda s: host_view(s, wish.name, context.settings.agents))
 
     @router.post("/hosts/{name}/provision")
     async def provision(name: str) -> OperationView:
-        operation = await store.write(lambda s: _provision(s, name))
+        operation = await context.store.write(lambda s: _provision(s, name))
         context.wake()
-        return await store.read(lambda s: operation_view(s, operations.get_operation(s, operation)))
+        return await context.store.read(lambda s: operation_view(s, operations.get_operation(s, operation)))
 
     @router.post("/hosts/{name}/trust")
     async def trust(name: str, wish: TrustRequest) -> HostView:
-        await store.write(lambda s: _trust(s, name, wish.host_key))
+        await context.store.write(lambda s: _trust(s, name, wish.host_key))
         context.wake()
-        return await store.read(lambda s: host_view(s, name, settings))
+        return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
 
 def _leaving(router: APIRouter, context: Context) -> None:
-    store, settings = context.store, context.settings.agents
 
     async def change(name: str, what: str) -> HostView:
         act = {"drain": _drain, "resume": _resume, "remove": _remove}[what]
-        await store.write(lambda s: act(s, fleet.get_host(s, name)))
+        await context.store.write(lambda s: act(s, fleet.get_host(s, name)))
         context.wake()
-        return await store.read(lambda s: host_view(s, name, settings))
+        return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
     @router.post("/hosts/{name}/drain")
     async def drain(name: str) -> HostView:

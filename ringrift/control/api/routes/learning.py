@@ -40,51 +40,48 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
 
 def _configs(router: APIRouter, context: Context) -> None:
-    store, settings = context.store, context.settings
 
     @router.get("/configs")
     async def configs() -> list[ConfigView]:
-        return await store.read(lambda s: config_views(s, settings))
+        return await context.store.read(lambda s: config_views(s, context.settings))
 
     @router.get("/configs/{key}")
     async def config(key: str) -> ConfigView:
-        return await store.read(lambda s: config_view(s, key, settings))
+        return await context.store.read(lambda s: config_view(s, key, context.settings))
 
     @router.post("/configs/{key}/enabled")
     async def enable(key: str, wish: EnableRequest) -> ConfigView:
-        await store.write(lambda s: learning.enable_config(s, key, wish.enabled, wish.actor))
+        await context.store.write(lambda s: learning.enable_config(s, key, wish.enabled, wish.actor))
         context.wake()
-        return await store.read(lambda s: config_view(s, key, settings))
+        return await context.store.read(lambda s: config_view(s, key, context.settings))
 
 
 def _models(router: APIRouter, context: Context) -> None:
-    store = context.store
 
     @router.get("/models")
     async def models(config: ConfigKey | None = None) -> list[ModelView]:
-        return await store.read(lambda s: model_views(s, config))
+        return await context.store.read(lambda s: model_views(s, config))
 
     @router.get("/models/{sha}")
     async def model(sha: str) -> ModelView:
-        return await store.read(lambda s: one_model(s, sha))
+        return await context.store.read(lambda s: one_model(s, sha))
 
     @router.get("/evaluations")
     async def list_evaluations(
         config: ConfigKey | None = None, state: EvaluationState | None = None
     ) -> list[EvaluationView]:
-        return await store.read(lambda s: evaluation_views(s, config, state))
+        return await context.store.read(lambda s: evaluation_views(s, config, state))
 
     @router.get("/evaluations/{identity}")
     async def evaluation(identity: str) -> EvaluationView:
-        return await store.read(lambda s: evaluation_view(s, evaluations.get_evaluation(s, identity)))
+        return await context.store.read(lambda s: evaluation_view(s, evaluations.get_evaluation(s, identity)))
 
 
 def _promotions(router: APIRouter, context: Context) -> None:
-    store = context.store
 
     @router.get("/promotions/{config}")
     async def plan(config: str, model: str | None = None) -> PromotionView:
-        return await store.read(
+        return await context.store.read(
             lambda s: promotion_view(s, promotion.plan_promotion(s, config, model), done=False)
         )
 
@@ -92,7 +89,7 @@ def _promotions(router: APIRouter, context: Context) -> None:
     async def promote(wish: PromoteRequest) -> PromotionView:
         if wish.dry_run:
             return await plan(wish.config, wish.model)
-        view, refusal = await store.write(lambda s: promote_now(s, wish))
+        view, refusal = await context.store.write(lambda s: promote_now(s, wish))
         if refusal is not None:
             raise refusal
         context.wake()
@@ -101,10 +98,10 @@ def _promotions(router: APIRouter, context: Context) -> None:
     @router.post("/rollback/{config}")
     async def rollback(config: str, dry_run: bool = False) -> PromotionView:
         if dry_run:
-            return await store.read(
+            return await context.store.read(
                 lambda s: promotion_view(s, promotion.plan_rollback(s, config), done=False)
             )
-        view = await store.write(lambda s: _rollback(s, config))
+        view = await context.store.write(lambda s: _rollback(s, config))
         context.wake()
         return view
 

@@ -25,11 +25,10 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
 
 def _targets(router: APIRouter, context: Context) -> None:
-    store = context.store
 
     @router.get("/targets")
     async def targets() -> list[TargetView]:
-        return await store.read(target_views)
+        return await context.store.read(target_views)
 
     @router.post("/targets")
     async def add(wish: TargetAdd) -> TargetView:
@@ -39,21 +38,20 @@ def _targets(router: APIRouter, context: Context) -> None:
             )
             return target_view(session, production.add_target(session, row, "operator"))
 
-        return await store.write(work)
+        return await context.store.write(work)
 
     @router.get("/targets/{name}")
     async def target(name: str) -> TargetView:
-        return await store.read(lambda s: target_view(s, production.get_target(s, name)))
+        return await context.store.read(lambda s: target_view(s, production.get_target(s, name)))
 
 
 def _deployments(router: APIRouter, context: Context) -> None:
-    store = context.store
 
     @router.post("/deployments")
     async def deploy(wish: DeployRequest) -> DeploymentView:
         command = _command(wish)
         if wish.dry_run:
-            return await store.read(
+            return await context.store.read(
                 lambda s: planned_view(production.plan_deployment(s, wish.targets, wish.configs), command)
             )
 
@@ -62,13 +60,13 @@ def _deployments(router: APIRouter, context: Context) -> None:
             begun = production.start_deployment(session, plan, wish.actor)
             return deployment_view(session, begun.id, command)
 
-        view = await store.write(work)
+        view = await context.store.write(work)
         context.wake()
         return view
 
     @router.get("/deployments/{identity}")
     async def deployment(identity: str) -> DeploymentView:
-        return await store.read(lambda s: deployment_view(s, identity))
+        return await context.store.read(lambda s: deployment_view(s, identity))
 
 
 def _command(wish: DeployRequest) -> str:

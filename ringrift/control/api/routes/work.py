@@ -42,45 +42,43 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
 
 def _whole(router: APIRouter, context: Context) -> None:
-    store, settings = context.store, context.settings
 
     @router.get("/status")
     async def status() -> StatusView:
         controller = ControllerView(
             version=ringrift.__version__,
             pid=os.getpid(),
-            database=store.dialect,
+            database=context.store.dialect,
             home=str(context.home),
             uptime=time.monotonic() - context.started,
         )
-        return await store.read(lambda s: _status(s, controller, settings))
+        return await context.store.read(lambda s: _status(s, controller, context.settings))
 
     @router.get("/why/{subject}")
     async def why(subject: str) -> WhyView:
-        return await store.read(lambda s: _why(s, subject, settings))
+        return await context.store.read(lambda s: _why(s, subject, context.settings))
 
     @router.get("/audit/verify")
     async def verify() -> dict[str, int | bool | None]:
-        found = await store.read(verify_chain)
+        found = await context.store.read(verify_chain)
         return {"rows": found.rows, "sound": found.sound, "first_bad": found.first_bad}
 
 
 def _lists(router: APIRouter, context: Context) -> None:
-    store = context.store
 
     @router.get("/operations/{identity}")
     async def operation(identity: str) -> OperationView:
-        return await store.read(lambda s: operation_view(s, operations.get_operation(s, identity)))
+        return await context.store.read(lambda s: operation_view(s, operations.get_operation(s, identity)))
 
     @router.get("/jobs")
     async def jobs(
         state: JobState | None = None, kind: JobKind | None = None, limit: Limit = 100
     ) -> list[JobView]:
-        return await store.read(lambda s: job_views(s, state, kind, limit))
+        return await context.store.read(lambda s: job_views(s, state, kind, limit))
 
     @router.get("/events")
     async def events(after: Annotated[int | None, Query(ge=0)] = None, limit: Limit = 100) -> list[EventView]:
-        return await store.read(lambda s: event_views(s, after, limit))
+        return await context.store.read(lambda s: event_views(s, after, limit))
 
 
 def _status(session: Session, controller: ControllerView, settings: Settings) -> StatusView:
