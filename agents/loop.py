@@ -66,16 +66,23 @@ class Agent:
         slots = [threading.Thread(target=self._slot, name=f"slot-{n}") for n in range(self._slots)]
         for slot in slots:
             slot.start()
+        try:
+            self._beat_until_stopped(next_beat)
+        finally:
+            # Also after a defect: slots without beats would work on unseen, and nobody would start us anew.
+            self._stopping.set()
+            for work in self._present():
+                work.stop()
+            for slot in slots:
+                slot.join(_JOIN_SECONDS)
+
+    def _beat_until_stopped(self, next_beat: float) -> None:
         backoff = Backoff()
         while not self._stopping.wait(min(_TICK_SECONDS, max(0.0, next_beat - time.monotonic()))):
             for work in self._present():
                 work.enforce_deadline()
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + self._beat(backoff)
-        for work in self._present():
-            work.stop()
-        for slot in slots:
-            slot.join(_JOIN_SECONDS)
 
     def _take_up_spools(self) -> None:
         for folder in found_spools(self._layout.spool):
