@@ -155,3 +155,15 @@ async def test_a_read_sees_one_moment_whatever_is_written_meanwhile(store: Store
     await store.write(lambda s: s.add(ConfigRow(key="hex8_2p", changed_at=1.0)))
     written.set()
     assert await read == (0, 0)
+
+
+async def test_a_value_that_the_database_cannot_hold_is_the_senders_fault_and_not_tried_again(
+    world: World,
+) -> None:
+    agent = await world.agent("alpha")
+    await world.enable()
+    await world.reconcile("selfplay")
+    assignment = (await agent.lease("selfplay")).assignment
+    answer = await agent.report(assignment, 10**30, {}, [])
+    assert answer.status_code == 422 and "cannot hold a given value" in answer.text
+    assert (await agent.finish(assignment, "failed", "no")).accepted, "the writer goes on"

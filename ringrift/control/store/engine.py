@@ -108,8 +108,16 @@ def _postgres(url: URL, *, writes: bool) -> Engine:
 
 def environment_problem(error: Exception) -> EnvironmentProblem:
     """Turn a driver's failure into one line, without the SQL text or the password."""
-    cause = getattr(error, "orig", None) or error
-    first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     return EnvironmentProblem(
-        f"database problem: {first}", hint=f"check the disk of RINGRIFT_HOME or {DATABASE_URL}"
+        f"database problem: {_first_line(error)}", hint=f"check the disk of RINGRIFT_HOME or {DATABASE_URL}"
     )
+
+
+def unfit_value(error: Exception) -> BadInput:
+    """Turn the refusal of a value (a NUL character, too large a number) into one line: no retry mends it."""
+    return BadInput(f"the database cannot hold a given value: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlmodel import Session
 
-from ringrift.control.store.engine import READERS, Engines, environment_problem, open_engines
+from ringrift.control.store.engine import READERS, Engines, environment_problem, open_engines, unfit_value
 from ringrift.errors import EnvironmentProblem
 
 T = TypeVar("T")
@@ -87,6 +87,8 @@ class Store:
         try:
             with Session(self.engines.reader, expire_on_commit=False, autoflush=False) as session:
                 return work(session)
+        except (DataError, OverflowError) as error:
+            raise unfit_value(error) from error
         except DBAPIError as error:
             raise environment_problem(error) from error
 
@@ -136,6 +138,8 @@ def _savepoint(session: Session, work: Callable[[Session], Any]) -> tuple[Any, B
         with session.begin_nested():
             value = work(session)
             session.flush()
+    except (DataError, OverflowError) as error:
+        return None, unfit_value(error)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
