@@ -80,7 +80,7 @@ def status() -> Call[op.StatusView]:
 
 
 def why(subject: str) -> Call[op.WhyView]:
-    return Call("GET", f"/v1/why/{segment(subject, 'host, config, job, target or model')}", op.WhyView)
+    return Call("GET", f"/v1/why/{segment(subject, 'host, config, job or target')}", op.WhyView)
 
 
 def hosts() -> Call[list[op.HostView]]:
