@@ -131,7 +131,7 @@ def play_random_game(header, seed: int, swap: bool) -> Game:
     board, states, builder = Board(HEX8), new_positions(1), RecordBuilder(2)
     board.start(states, 0, swap=True)
     while len(legal := board.decision(states, 0)):
-        ranks = np.flatnonzero((move_type(legal) == SWAP_SIDES) == swap)
+        ranks = np.flatnonzero([(move_type(int(move)) == SWAP_SIDES) == swap for move in legal])
         open_to_choice = ranks if len(ranks) else np.arange(len(legal))
         move = int(legal[open_to_choice[derive(seed, builder.decisions) % len(open_to_choice)]])
         builder.add(move, FULL, None, (np.array([0]), np.array([1.0], np.float32)))
