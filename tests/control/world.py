@@ -167,9 +167,8 @@ class World:
             if await done():
                 return
             for agent in agents:
-                reply = await agent.lease()
-                if reply.assignment is not None:
-                    await agent.do_job(reply.assignment, self.work)
+                while (assignment := (await agent.lease()).assignment) is not None:
+                    await agent.do_job(assignment, self.work)
         raise AssertionError("the pipeline did not get there")
 
     async def reconcile_pipeline(self) -> None:
