@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ringrift.errors import BadInput
 
@@ -15,15 +15,25 @@ DEFAULT_DIFFICULTY = 3
 _SEED_MASK = 0x7FFFFFFF
 
 
+def _no_flag(value: object) -> object:
+    """Refuse true and false, which would pass for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_no_flag)]
+
+
 class MoveRequest(BaseModel):
     """What a game server asks. Unknown fields are ignored; whole numbers may come as `2.0` or `"2"`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     game_state: dict[str, Any]
-    player_number: int
-    difficulty: int = DEFAULT_DIFFICULTY
-    seed: int | None = None
+    player_number: WholeNumber
+    difficulty: WholeNumber = DEFAULT_DIFFICULTY
+    seed: WholeNumber | None = None
 
 
 def read_request(body: bytes) -> MoveRequest:

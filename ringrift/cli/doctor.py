@@ -49,11 +49,23 @@ def doctor(context: typer.Context, json: Json = False) -> None:
     """Check python, packages, home, port, controller, database, SSH and disk."""
     from ringrift.errors import EnvironmentProblem
 
-    findings = [check() for check in CHECKS]
+    findings = [_checked(check) for check in CHECKS]
     output(context, json).data(findings, lambda: _drawn(findings))
     wrong = [finding.name for finding in findings if not finding.ok]
     if wrong:
         raise EnvironmentProblem(f"not as needed: {', '.join(wrong)}", hint="the table says what to do")
+
+
+def _checked(check: Callable[[], Finding]) -> Finding:
+    """Run one check; what it stumbles over is its finding, and the others still run."""
+    from ringrift.errors import RingRiftError
+
+    try:
+        return check()
+    except RingRiftError as error:
+        return Finding(check.__name__, False, error.message, error.hint)
+    except OSError as error:
+        return Finding(check.__name__, False, f"{error.filename}: {error.strerror}", "check RINGRIFT_HOME")
 
 
 def _drawn(findings: list[Finding]) -> Table:

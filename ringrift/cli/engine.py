@@ -125,8 +125,13 @@ def _parse(line: bytes) -> Fields:
     try:
         return Fields(json.loads(line.decode("utf-8")), "request")
     except (ValueError, RecursionError) as error:
-        reason = str(error).partition(":")[0] if isinstance(error, ValueError) else "nested too deeply"
-        raise BadInput(f"not JSON: {reason}") from error
+        raise BadInput(f"not JSON: {_reason(error)}") from error
+
+
+def _reason(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at character {error.pos + 1}"
+    return str(error).partition(":")[0] if isinstance(error, ValueError) else "nested too deeply"
 
 
 def _error(code: str, message: str) -> Answer:

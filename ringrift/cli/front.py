@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import time
@@ -11,7 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ringrift.errors import RingRiftError, UsageError
+from ringrift.errors import EnvironmentProblem, RingRiftError, UsageError
 
 EXIT_CODES = (
     (0, "done"),
@@ -29,6 +31,10 @@ EXIT_CODES = (
 EPILOG = "Exit codes: " + " · ".join(f"{number} {meaning}" for number, meaning in EXIT_CODES)
 
 
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.EIO)
+"""Errors of the operating system that are the machine's and not ours."""
+
+
 class Front(TyperGroup):
     """The root command group. Its `main` never lets a traceback reach the terminal."""
 
@@ -36,6 +42,7 @@ class Front(TyperGroup):
         """Run a command line and leave with its exit status."""
         kwargs["standalone_mode"] = False
         try:
+            _prepare_streams()
             result = super().main(*args, **kwargs)
         except (typer.Abort, KeyboardInterrupt):
             raise _leave("interrupted", 130) from None
@@ -44,13 +51,30 @@ class Front(TyperGroup):
         except typer.TyperException as error:
             raise _leave(f"error: {_usage_line(error)}", error.exit_code) from None
         except Exception as problem:
+            if isinstance(problem, OSError) and problem.errno in _MACHINE:
+                where = problem.filename or "what was to be written"
+                line = EnvironmentProblem(
+                    f"{where}: {problem.strerror}", hint="see `ringrift-ctl doctor`"
+                ).line()
+                raise _leave(f"error: {line}", EnvironmentProblem.exit_status) from None
             raise _leave(f"error: {_unexpected(problem)}", 1) from None
         raise SystemExit(result if isinstance(result, int) else 0)
+
+
+def _prepare_streams() -> None:
+    """Refuse to work for nobody, and print what the terminal's encoding lacks as escapes."""
+    if sys.stdout is None:
+        raise EnvironmentProblem("the standard output is closed", hint="redirect it to a file or /dev/null")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _leave(line: str, status: int) -> SystemExit:
     from ringrift.client.display import plain
 
+    if sys.stderr is None:
+        return SystemExit(status)
     sys.stderr.write(plain(line) + "\n")
     return SystemExit(status)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ringrift.client.home import home, read_record, read_token
-from ringrift.errors import AccessRefused, BadInput, Unreachable
+from ringrift.client.home import home, read_record, read_token, record_path
+from ringrift.errors import AccessRefused, BadInput, CorruptData, Unreachable
 
 START_HINT = "start it with `ringrift-ctl up`"
 
@@ -41,7 +41,17 @@ def find_access() -> Access:
     record = read_record()
     if record is None:
         raise Unreachable(f"no controller runs for {home()}", hint=START_HINT)
-    return Access(checked_url(record.url), checked_token(read_token()), local=True)
+    return Access(_recorded_url(record.url), checked_token(read_token()), local=True)
+
+
+def _recorded_url(url: str) -> str:
+    try:
+        return checked_url(url)
+    except BadInput:
+        raise CorruptData(
+            f"{record_path()} is not a controller record (url is {url!r})",
+            hint="remove the file, then start the controller with `ringrift-ctl up`",
+        ) from None
 
 
 def checked_url(url: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringrift.errors import AccessRefused, CorruptData
+from ringrift.errors import AccessRefused, CorruptData, EnvironmentProblem
 
 DEFAULT_PORT = 8470
 START_TIME_SLACK = 2.0
@@ -33,18 +34,35 @@ def record_path() -> Path:
 
 
 def read_record() -> ControllerRecord | None:
-    """Return the recorded controller, None where none was recorded; raise `CorruptData` when unreadable."""
+    """Return the recorded controller, None where none was recorded.
+
+    Raises `CorruptData` for a record that cannot be true and `EnvironmentProblem` for an unreadable file.
+    """
     path = record_path()
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return ControllerRecord(int(data["pid"]), float(data["started"]), str(data["url"]))
+        record = ControllerRecord(int(data["pid"]), float(data["started"]), str(data["url"]))
+        _check_possible(record)
+        return record
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as problem:
+    except OSError as problem:
+        raise EnvironmentProblem(
+            f"{path} cannot be read: {problem.strerror}", hint="check RINGRIFT_HOME"
+        ) from None
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as problem:
         raise CorruptData(
             f"{path} is not a controller record ({problem})",
             hint="remove the file, then start the controller with `ringrift-ctl up`",
         ) from None
+
+
+def _check_possible(record: ControllerRecord) -> None:
+    """Refuse a record that no controller wrote: its process may be signalled by `ringrift-ctl down`."""
+    if record.pid <= 1:
+        raise ValueError(f"pid is {record.pid}")
+    if not 0 < record.started <= time.time() + START_TIME_SLACK:
+        raise ValueError(f"started is {record.started}")
 
 
 def read_token() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -51,13 +53,51 @@ def test_the_token_is_never_shown_in_a_repr(own_home: Path) -> None:
     assert TOKEN not in repr(find_access())
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x", "started": 1, "url": "u"}'])
+IMPOSSIBLE = (
+    '{"pid": "x", "started": 1, "url": "u"}',
+    '{"pid": -1, "started": 1, "url": "http://127.0.0.1:1"}',
+    '{"pid": 1, "started": 1, "url": "http://127.0.0.1:1"}',
+    '{"pid": 1e400, "started": 1, "url": "http://127.0.0.1:1"}',
+    '{"pid": 4000000, "started": NaN, "url": "http://127.0.0.1:1"}',
+    '{"pid": 4000000, "started": 9e99, "url": "http://127.0.0.1:1"}',
+    '{"pid": 4000000, "started": 1, "url": "ftp://x"}',
+    "[" * 200_000,
+)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", *IMPOSSIBLE], ids=lambda text: text[:60])
 def test_a_broken_record_is_corrupt_data_that_names_the_file(content: str, run, own_home: Path) -> None:
     (own_home / "run").mkdir(parents=True)
     (own_home / "run" / "controller.json").write_text(content)
     result = run("status")
     assert result.exit_code == 8
     assert "controller.json" in result.stderr
+
+
+def test_a_home_that_is_no_folder_is_the_machines_problem(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RINGRIFT_HOME", "/dev/null")
+    result = run("status")
+    assert (result.exit_code, result.stderr.count("\n")) == (9, 1)
+    assert "cannot be read" in result.stderr
+    assert run("doctor").stderr.startswith("error: not as needed: home")
+
+
+def test_a_full_device_and_a_closed_output_are_the_machines_problem(own_home: Path) -> None:
+    program = [sys.executable, "-m", "ringrift.cli.main", "--help"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (9, 1), ended.stderr
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *program], capture_output=True, check=False)
+    assert closed.returncode == 9
+    assert closed.stderr.startswith(b"error: the standard output is closed")
+
+
+def test_an_encoding_without_our_signs_gets_escapes() -> None:
+    program = [sys.executable, "-m", "ringrift.cli.main", "--help"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(program, capture_output=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert b"Exit codes: 0 done" in ended.stdout
 
 
 def test_a_missing_token_is_refused_access_with_the_way_out(run, own_home: Path) -> None:

@@ -15,6 +15,7 @@ from inference.candidates import is_last_resort, usable
 from inference.manifest import read_manifest
 from inference.models import ModelSet, load_set
 from inference.request import effective_seed, read_request
+from ringrift.errors import BadInput
 from ringrift.game import moves as m
 from ringrift.notation.gamestate import load_game
 
@@ -121,3 +122,10 @@ def test_players_are_kept_per_thread_and_the_least_recently_used_are_dropped(mod
     players.of(specs[2], config, None)
     assert players.of(specs[0], config, None) is first
     assert players.of(specs[1], config, None) is not second
+
+
+@pytest.mark.parametrize("name", ["player_number", "difficulty", "seed"])
+def test_true_or_false_is_no_number(name):
+    body = {"game_state": {}, "player_number": 1} | {name: True}
+    with pytest.raises(BadInput, match=f"^{name}: .*not true or false"):
+        read_request(json.dumps(body).encode())
