@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from inference.server import Server, inherited, listen
 from ringrift.errors import BadInput, RingRiftError
@@ -32,8 +33,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+class _Arguments(argparse.ArgumentParser):
+    """Raises `BadInput` for wrong arguments, so that they end in one line like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(message, hint=f"see {self.prog} --help")
+
+
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m inference", description=__doc__.splitlines()[0])
+    parser = _Arguments(prog="python -m inference", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--models", type=Path, help=f"folder with manifest.json or current/ ({_MODELS_VARIABLE})"
     )
@@ -94,7 +102,7 @@ def _from_environment(name: str, kind: type) -> object:
     try:
         return kind(text)
     except ValueError:
-        raise BadInput(f"{name} is {text!r}") from None
+        raise BadInput(f"{name} is {text!r}", hint=f"mend or unset {name}") from None
 
 
 def _log_level() -> int:

@@ -230,7 +230,7 @@ def model(view: op.ModelView) -> RenderableType:
 
 def promotion(view: op.PromotionView) -> RenderableType:
     verb = "promoted" if view.done else "would promote" if view.allowed else "would not promote"
-    change = f"{view.config}: {verb} {short(view.model)} (generation {view.generation})"
+    change = f"{view.config}: {verb} {short(view.model, 'anything')} as generation {view.generation}"
     parts: list[RenderableType] = [
         Text(plain(f"{change}; champion before: {short(view.champion, 'none')}"), style="bold"),
         conditions(view.conditions),
