@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
         _limit_memory(spool.assignment.memory_limit)
         run(spool, _load(options.runner))
     except RingRiftError as error:
-        return _tell(error.line(), error.exit_status)
+        return _tell(error.line(), DISK_FULL if is_disk_full(error) else error.exit_status)
     except MemoryError:
         return _tell("out of memory", 1)
     except OSError as error:
