@@ -98,7 +98,8 @@ async def test_a_cut_ends_it_and_the_next_one_is_published_under_another_name(
         assert second != first
         assert await echoed(second, b"again") == b"again"
         assert not Path(first["uds"]).exists()
-        assert [path.name for path in (host.root / "run").glob("*.sock")] == [Path(second["uds"]).name]
+        # A long root has its sockets in a short folder elsewhere: what counts is the folder that was told.
+        assert list(Path(second["uds"]).parent.glob("*.sock")) == [Path(second["uds"])]
 
 
 async def test_a_long_root_gets_a_short_private_socket_folder_that_is_removed_later(
