@@ -111,6 +111,7 @@ class TestProvisioning:
         first, second = world.fleet.tokens
         assert first is not None and len(first) >= 16 and second is None
         world.fleet.enrolled.clear()
+        agent.id = ""
         identity = await begin_provision(world)
         await world.reconcile("operations")
         await beat_until_done(world, identity, agent)
