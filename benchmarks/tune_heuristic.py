@@ -1,7 +1,8 @@
-"""`python benchmarks/tune_heuristic.py hex8_2p square8_2p`: where the heuristic's weights come from.
+"""`python benchmarks/tune_heuristic.py hex8_2p square8_2p`: better weights for the heuristic, one move ahead.
 
 Two steps. SPSA (Spall 1992, as chess engines use it): both signs of a random perturbation of the weights play
-each other one move ahead, seats rotating, and the weights follow the winner. That finds their proportions.
+against a fixed pool, the present weights and random moves, seats rotating, and the weights follow the better
+sign. The pool matters: weights that were tuned against themselves alone beat these and lost to random moves.
 Then a conditional logit fit of one common factor on positions of such games turns scores into probabilities.
 Prints the weights; a few minutes on one core.
 """
@@ -23,8 +24,8 @@ from ringrift.players.heuristic import COUNT, TERMS, WEIGHTS, measure, new_terms
 from ringrift.players.randomness import below, mix
 
 OPENING = 5
-PAIRS = 6000
-STEP, PERTURBATION = 0.05, 0.3
+STEPS = 6000
+STEP, PERTURBATION = 0.2, 0.3
 
 
 @jit
@@ -47,16 +48,16 @@ def result_of(geo, states, terms, weights, seat):
 
 @jit
 def play(geo, states, scratch, terms, moves, weights, seed, seen):
-    """Play position 0 to its end, seat p by `weights[p]`; note terms in `seen` and return how many."""
+    """Play position 0 to its end, seat p by `weights[p]`, NaN at random; note terms, return how many."""
     count = next_decision(geo, states, 0, scratch, moves)
     decision = 0
     noted = 0
     while count > 0:
         word = mix(seed, decision)
         best = below(word, 0, count)
-        if decision >= OPENING:
+        seat = states[0]["player"]
+        if decision >= OPENING and not math.isnan(weights[seat, 0]):
             top = -1e300
-            seat = states[0]["player"]
             for j in range(count):
                 copy_position(states, 1, states, 0)
                 apply(geo, states, 1, scratch, moves[j])
@@ -92,21 +93,21 @@ class Bench:
 
 
 def spsa(benches: list[Bench], weights: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return weights after `PAIRS` steps, averaged over the second half."""
+    """Return weights after `STEPS` steps, averaged over the second half."""
+    pool = (weights.copy(), np.full(COUNT, np.nan))
     total = np.zeros(COUNT)
-    for t in range(PAIRS):
+    for t in range(STEPS):
         bench = benches[t % len(benches)]
-        direction = random.choice([-1.0, 1.0], COUNT)
-        gain = 0.0
+        direction = random.choice([-1.0, 1.0], COUNT) * PERTURBATION
+        gain = 0
         for sign in (1, -1):
             for seat in range(1, bench.config.players + 1):
-                both = np.tile(weights - sign * PERTURBATION * direction, (5, 1))
-                both[seat] = weights + sign * PERTURBATION * direction
-                won = bench.winner(both, t)[0] == seat
-                gain += sign * (won - 1 / bench.config.players)
-        weights = (weights + STEP / (1 + 3 * t / PAIRS) * gain * direction) * (1 - 0.5 / PAIRS)
-        total += weights * (t >= PAIRS // 2)
-    return total / (PAIRS - PAIRS // 2)
+                table = np.tile(pool[t // len(benches) % 2], (5, 1))
+                table[seat] = weights + sign * direction
+                gain += sign * (bench.winner(table, t)[0] == seat)
+        weights = weights + STEP / (1 + 3 * t / STEPS) * gain * direction
+        total += weights * (t >= STEPS // 2)
+    return total / (STEPS - STEPS // 2)
 
 
 def factor(benches: list[Bench], weights: np.ndarray) -> float:
