@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
 import socket
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,12 +99,7 @@ def agents_socket(home: Path) -> tuple[Path, socket.socket]:
 
     Only the holder of the home's lock may call this.
     """
-    path = home / "run" / "agents.sock"
-    if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
-        raise EnvironmentProblem(
-            f"{path} is too long for a unix socket ({_SOCKET_PATH_LIMIT} bytes)",
-            hint="choose a shorter RINGRIFT_HOME",
-        )
+    path = _socket_path(home)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.unlink(missing_ok=True)
@@ -111,6 +109,24 @@ def agents_socket(home: Path) -> tuple[Path, socket.socket]:
         listener.close()
         raise EnvironmentProblem(f"cannot listen on {path}: {error.strerror}") from error
     return path, listener
+
+
+def _socket_path(home: Path) -> Path:
+    """Return `run/agents.sock`, or a name in a private folder where that is too long for a unix socket."""
+    path = home / "run" / "agents.sock"
+    if len(os.fsencode(path)) <= _SOCKET_PATH_LIMIT:
+        return path
+    folder = Path(tempfile.gettempdir()) / f"ringrift-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise EnvironmentProblem(f"cannot make {folder}: {error.strerror}", hint="set TMPDIR") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise EnvironmentProblem(
+            f"{folder} is not a private folder of this user", hint="remove it, or shorten RINGRIFT_HOME"
+        )
+    return folder / f"{hashlib.sha256(os.fsencode(home)).hexdigest()[:16]}.sock"
 
 
 def operators_socket(port: int) -> socket.socket:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -121,9 +122,22 @@ async def test_a_port_in_use_is_refused_and_leaves_the_home_free(home: Path) -> 
         assert announced(home)["url"].endswith(f":{port}")
 
 
-async def test_a_home_too_deep_for_a_unix_socket_is_refused_clearly(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentProblem, match="too long for a unix socket"):
-        await run_controller(tmp_path / ("d" * 100), 0, RecordingFleet())
+async def test_a_home_too_deep_for_a_unix_socket_has_it_in_a_private_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    deep = prepare_home(tmp_path / ("d" * 100))
+    path, listener = agents_socket(deep)
+    listener.close()
+    assert path.is_relative_to(short)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.unlink()
+    path.parent.chmod(0o755)
+    with pytest.raises(EnvironmentProblem, match="not a private folder"):
+        agents_socket(deep)
+    path.parent.rmdir()
+    short.rmdir()
 
 
 async def test_a_wrong_setting_is_refused_before_anything_starts(home: Path) -> None:
