@@ -104,19 +104,23 @@ def _model_conditions(facts: GateFacts) -> list[Condition]:
     ]
 
 
+def _no_evaluation(wanted: str) -> list[Condition]:
+    return [
+        _condition(
+            "evaluation",
+            "none",
+            f"against {wanted[:12]}",
+            False,
+            "a promotion needs an evaluation against the champion that stands now",
+        )
+    ]
+
+
 def _evaluation_conditions(facts: GateFacts) -> list[Condition]:
     wanted = facts.champion or ANCHOR
     found = facts.evaluation
     if found is None:
-        return [
-            _condition(
-                "evaluation",
-                "none",
-                f"against {wanted[:12]}",
-                False,
-                "a promotion needs an evaluation against the champion that stands now",
-            )
-        ]
+        return _no_evaluation(wanted)
     expected_games = found.blocks * found.players
     return [
         _condition(
