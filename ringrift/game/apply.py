@@ -74,7 +74,7 @@ def play_movement(geo, states, i, move):
     s = states[i]
     kind = move_type(move)
     if kind == PLACE_RING:
-        apply_placement(states, i, move_to(move), move_count(move))
+        apply_placement(geo, states, i, move_to(move), move_count(move))
         s["phase"] = MOVEMENT
     elif kind in (SKIP_PLACEMENT, NO_PLACEMENT):
         s["phase"] = MOVEMENT
@@ -109,13 +109,13 @@ def play_processing(geo, states, i, scratch, move):
     elif kind == CHOOSE_TERRITORY:
         apply_region(geo, states, i, scratch, move_from(move), move_aux(move))
     elif kind == ELIMINATE:
-        apply_elimination(states, i, move_to(move), move_count(move))
+        apply_elimination(geo, states, i, move_to(move), move_count(move))
         if states[i]["phase"] != LINES:
             after_region(geo, states, i, scratch)
     elif kind in (SKIP_TERRITORY, NO_TERRITORY):
         after_territory(geo, states, i)
     elif kind == FORCED_ELIMINATION:
-        apply_forced_elimination(states, i, move_to(move))
+        apply_forced_elimination(geo, states, i, move_to(move))
         end_turn(geo, states, i)
     else:
         return False

@@ -1,7 +1,7 @@
 """What can be done to a cell: put, lift and shrink stacks, set and flip markers, collapse spaces.
 
 Every change of the board goes through these functions, which keep the derived fields (`cap`, `top`, `stacks`,
-`on_board`, `markers`, `territory`) true.
+`on_board`, `markers`, `territory` and the cell sets) true.
 """
 
 from __future__ import annotations
@@ -22,10 +22,20 @@ def cap_of(rings, height):
 
 
 @jit
-def lift_stack(states, i, cell):
+def bit_of(place):
+    """Bit of a place in its row."""
+    return 1 << (np.int64(place) & 31)
+
+
+@jit
+def lift_stack(geo, states, i, cell):
     """Take the stack off its cell; its rings still count as on the board."""
     s = states[i]
-    s["stacks"][np.int64(s["top"][cell])] -= 1
+    owner = np.int64(s["top"][cell])
+    row, bit = np.int64(geo.place[cell]) >> 5, bit_of(geo.place[cell])
+    s["open_rows"][row] |= bit
+    s["top_rows"][owner, row] &= ~bit
+    s["stacks"][owner] -= 1
     s["rings"][cell] = 0
     s["height"][cell] = 0
     s["cap"][cell] = 0
@@ -33,12 +43,15 @@ def lift_stack(states, i, cell):
 
 
 @jit
-def put_stack(states, i, cell, rings, height):
+def put_stack(geo, states, i, cell, rings, height):
     """Put a stack (no change for height 0) on a cell without one."""
     if height == 0:
         return
     s = states[i]
     owner = (rings & 3) + 1
+    row, bit = np.int64(geo.place[cell]) >> 5, bit_of(geo.place[cell])
+    s["open_rows"][row] &= ~bit
+    s["top_rows"][owner, row] |= bit
     s["rings"][cell] = rings
     s["height"][cell] = height
     s["cap"][cell] = cap_of(rings, height)
@@ -47,7 +60,7 @@ def put_stack(states, i, cell, rings, height):
 
 
 @jit
-def remove_ring(states, i, cell, depth):
+def remove_ring(geo, states, i, cell, depth):
     """Remove the ring `depth` rings below the top (0 = the top ring itself); return its owner."""
     s = states[i]
     rings = np.int64(s["rings"][cell])
@@ -55,25 +68,25 @@ def remove_ring(states, i, cell, depth):
     owner = (rings >> 2 * depth & 3) + 1
     above = rings & ((1 << 2 * depth) - 1)
     below = rings >> 2 * depth + 2
-    lift_stack(states, i, cell)
-    put_stack(states, i, cell, above | below << 2 * depth, height - 1)
+    lift_stack(geo, states, i, cell)
+    put_stack(geo, states, i, cell, above | below << 2 * depth, height - 1)
     s["on_board"][owner] -= 1
     return owner
 
 
 @jit
-def eliminate_ring(states, i, cell, depth):
+def eliminate_ring(geo, states, i, cell, depth):
     """Remove one ring and credit it to the mover."""
-    remove_ring(states, i, cell, depth)
+    remove_ring(geo, states, i, cell, depth)
     s = states[i]
     s["eliminated"][s["player"]] += 1
 
 
 @jit
-def eliminate_rings(states, i, cell, count):
+def eliminate_rings(geo, states, i, cell, count):
     """Remove the top `count` rings of a stack and credit them to the mover."""
     for _ in range(count):
-        eliminate_ring(states, i, cell, 0)
+        eliminate_ring(geo, states, i, cell, 0)
 
 
 @jit
@@ -88,28 +101,41 @@ def buried_depth(states, i, cell, player):
 
 
 @jit
-def remove_marker(states, i, cell):
+def remove_marker(geo, states, i, cell):
     s = states[i]
-    s["markers"][np.int64(s["marker"][cell])] -= 1
+    owner = np.int64(s["marker"][cell])
+    s["marker_rows"][owner, np.int64(geo.place[cell]) >> 5] &= ~bit_of(geo.place[cell])
+    s["markers"][owner] -= 1
     s["marker"][cell] = 0
 
 
 @jit
-def add_marker(states, i, cell, player):
+def add_marker(geo, states, i, cell, player):
     """Set a marker on a cell without one."""
     s = states[i]
+    s["marker_rows"][player, np.int64(geo.place[cell]) >> 5] |= bit_of(geo.place[cell])
     s["marker"][cell] = player
     s["markers"][player] += 1
 
 
 @jit
-def collapse(states, i, cell, player):
+def collapse(geo, states, i, cell, player):
     """Turn a cell without a stack into the player's territory; a marker there vanishes."""
     s = states[i]
     if s["marker"][cell] > 0:
-        remove_marker(states, i, cell)
+        remove_marker(geo, states, i, cell)
+    row, bit = np.int64(geo.place[cell]) >> 5, bit_of(geo.place[cell])
+    s["open_rows"][row] &= ~bit
+    s["collapsed_rows"][row] |= bit
     s["collapsed"][cell] = player
     s["territory"][player] += 1
+
+
+@jit
+def marked_row(states, i, number):
+    """Cells of a row with a marker of any colour."""
+    rows = states[i]["marker_rows"]
+    return np.int64(rows[1, number] | rows[2, number] | rows[3, number] | rows[4, number])
 
 
 @jit

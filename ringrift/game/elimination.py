@@ -42,19 +42,19 @@ def add_forced_eliminations(geo, states, i, out, n):
 
 
 @jit
-def apply_elimination(states, i, cell, owed):
+def apply_elimination(geo, states, i, cell, owed):
     """Pay: one top ring for a line, the bottom-most buried ring in a recovery turn, else the whole cap."""
     s = states[i]
     if owed == OWED_LINE:
-        eliminate_ring(states, i, cell, 0)
+        eliminate_ring(geo, states, i, cell, 0)
     elif owed == OWED_RECOVERY:
-        eliminate_ring(states, i, cell, buried_depth(states, i, cell, np.int64(s["player"])))
+        eliminate_ring(geo, states, i, cell, buried_depth(states, i, cell, np.int64(s["player"])))
     else:
-        eliminate_rings(states, i, cell, np.int64(s["cap"][cell]))
+        eliminate_rings(geo, states, i, cell, np.int64(s["cap"][cell]))
     s["pending"] = NOTHING_OWED
 
 
 @jit
-def apply_forced_elimination(states, i, cell):
+def apply_forced_elimination(geo, states, i, cell):
     """Remove the whole cap of a controlled stack."""
-    eliminate_rings(states, i, cell, np.int64(states[i]["cap"][cell]))
+    eliminate_rings(geo, states, i, cell, np.int64(states[i]["cap"][cell]))

@@ -3,6 +3,10 @@
 Cells are numbered row by row: ascending y, then ascending x. Hex boards use axial (x, y), with z = -x-y
 left out. Directions are numbered so that `d` and `d + n_axes` are opposite and the first `n_axes` of them are
 the line axes in the order of section 1.2.
+
+A set of cells is a list of 32 rows, one integer each. The *place* of a cell is `32 * row + bit`: a step along a
+ray adds a constant to it. `MARGIN` empty rows and columns surround the board, so that three steps in any
+direction stay within the list.
 """
 
 from __future__ import annotations
@@ -22,13 +26,18 @@ NONE = 511
 MAX_CELLS = 472
 """Room for the largest board's 469 cells, rounded up so that a position record has no padding bytes."""
 
+ROWS = 32
+"""Rows of a cell set, and bits of a row."""
+
+MARGIN = 3
+"""Empty rows and columns around the board in a cell set: as far as a placed stack has to move."""
+
 _RADIUS = {"hex8": 4, "hexagonal": 12}
 _SIDE = {"square8": 8, "square19": 19}
 
 _SQUARE_AXES = ((1, 0), (1, 1), (0, 1), (1, -1))
 _HEX_AXES = ((1, 0), (1, -1), (0, -1))
 _ORTHOGONAL = ((1, 0), (0, 1), (-1, 0), (0, -1))
-_EIGHT = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 
 
 class Geometry(NamedTuple):
@@ -49,14 +58,24 @@ class Geometry(NamedTuple):
     """(n_cells, n_dirs): how many cells each ray has."""
     neighbours: npt.NDArray[np.int16]
     """(n_cells, 6): territory adjacency, 4 orthogonal or 6 hex neighbours, then `NONE`."""
-    earlier: npt.NDArray[np.int16]
-    """(n_cells, 3): those territory neighbours that have a smaller number, then `NONE`."""
-    heading: npt.NDArray[np.int16]
-    """(3, 3): direction with signs (dx, dy), at [dx + 1, dy + 1]; `NONE` where that is no direction."""
-    spread: npt.NDArray[np.int16]
-    """(n_cells, 8): where a collapsing border spreads to, then `NONE`."""
     xy: npt.NDArray[np.int16]
     """(n_cells, 2): coordinates of a cell."""
+    step: npt.NDArray[np.int16]
+    """(n_dirs, 2): dx and dy of each direction."""
+    place: npt.NDArray[np.int16]
+    """(n_cells,): place of a cell in a cell set."""
+    cell_at: npt.NDArray[np.int16]
+    """(1024,): cell at a place, `NONE` off the board."""
+    first_cell: npt.NDArray[np.int16]
+    """(33,): lowest cell in a row or in a later one."""
+    board_rows: npt.NDArray[np.int32]
+    """(32,): the set of all cells."""
+    n_rows: int
+    """Rows of the board; the first one is row `MARGIN`."""
+    lean: int
+    """Territory neighbours in the row before are dx = 0 and dx = `lean`: 0 on square boards, 1 on hex boards."""
+    spreads: int
+    """1 where a collapsing border spreads to all eight cells around (section 1.2); 0 on `hexagonal`."""
 
 
 def _coordinates(board: str) -> list[tuple[int, int]]:
@@ -90,22 +109,24 @@ def _table(lists: list[list[int]], width: int) -> npt.NDArray[np.int16]:
     return table
 
 
-def _adjacent(
-    board: str, offsets: tuple[tuple[int, int], ...], *, earlier_only: bool = False
-) -> list[list[int]]:
+def _adjacent(board: str, offsets: tuple[tuple[int, int], ...]) -> list[list[int]]:
     index = _index(board)
-    found = []
-    for cell, (x, y) in enumerate(_coordinates(board)):
-        near = [index[x + dx, y + dy] for dx, dy in offsets if (x + dx, y + dy) in index]
-        found.append([other for other in near if other < cell or not earlier_only])
-    return found
+    return [
+        [index[x + dx, y + dy] for dx, dy in offsets if (x + dx, y + dy) in index]
+        for x, y in _coordinates(board)
+    ]
 
 
-def _headings(directions: tuple[tuple[int, int], ...]) -> npt.NDArray[np.int16]:
-    table = np.full((3, 3), NONE, dtype=np.int16)
-    for number, (dx, dy) in enumerate(directions):
-        table[dx + 1, dy + 1] = number
-    return table
+def _cell_sets(cells: list[tuple[int, int]]) -> dict[str, npt.NDArray[np.generic]]:
+    """Build the tables that lead from cells to places and back."""
+    left, top = min(x for x, _ in cells), min(y for _, y in cells)
+    place = np.array([ROWS * (y - top + MARGIN) + x - left + MARGIN for x, y in cells], dtype=np.int16)
+    cell_at = np.full(ROWS * ROWS, NONE, dtype=np.int16)
+    cell_at[place] = np.arange(len(cells))
+    board_rows = np.zeros(ROWS, dtype=np.int32)
+    np.bitwise_or.at(board_rows, place // ROWS, np.int32(1) << place % ROWS)
+    first_cell = np.searchsorted(place, ROWS * np.arange(ROWS + 1)).astype(np.int16)
+    return {"place": place, "cell_at": cell_at, "first_cell": first_cell, "board_rows": board_rows}
 
 
 @cache
@@ -127,16 +148,18 @@ def geometry(board: str) -> Geometry:
         n_axes=len(axes),
         n_dirs=len(directions),
         # A stack reaches a given cell either by a move or over the one first target of that ray, so there
-        # are at most as many moves as ray cells; placements are at most three a cell; two more may be
-        # skips or the swap.
-        max_moves=max(int(lengths.sum()), 3 * len(cells)) + 2,
+        # are at most as many moves as ray cells; placements are at most three a cell, which are written
+        # three at a time; two more may be skips or the swap.
+        max_moves=max(int(lengths.sum()), 3 * len(cells)) + 5,
         rays=_table(walks, width).reshape(len(cells), len(directions), width),
         ray_length=lengths,
         neighbours=_table(_adjacent(board, touching), 6),
-        earlier=_table(_adjacent(board, touching, earlier_only=True), 3),
-        heading=_headings(directions),
-        spread=_table(_adjacent(board, _EIGHT if board != "hexagonal" else ()), 8),
         xy=np.array(cells, dtype=np.int16),
+        step=np.array(directions, dtype=np.int16),
+        n_rows=len({y for _, y in cells}),
+        lean=int(is_hex),
+        spreads=int(board != "hexagonal"),
+        **_cell_sets(cells),
     )
     for table in built:
         if isinstance(table, np.ndarray):

@@ -6,8 +6,9 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.capture import add_captures, add_captures_from
+from ringrift.game.cellset import next_cell, step_of
 from ringrift.game.elimination import add_forced_eliminations, add_owed_eliminations
-from ringrift.game.geometry import NONE
+from ringrift.game.geometry import NONE, ROWS
 from ringrift.game.lines import add_line_decisions
 from ringrift.game.movement import add_stack_moves, free_end
 from ringrift.game.moves import (
@@ -37,9 +38,10 @@ from ringrift.game.territory import add_territory_decisions
 def add_stack_actions(geo, states, i, cell, out, n):
     """Append every move and capture of the stack on `cell`."""
     for direction in range(geo.n_dirs):
-        end = free_end(geo, states, i, cell, direction, 0, np.int64(geo.ray_length[cell, direction]))
-        n = add_stack_moves(geo, states, i, cell, direction, end, out, n)
-        n = add_captures(geo, states, i, cell, direction, end, OVERTAKING_CAPTURE, out, n)
+        step = step_of(geo, direction)
+        end = free_end(states, i, np.int64(geo.place[cell]), step, 0, ROWS)
+        n = add_stack_moves(geo, states, i, cell, step, end, out, n)
+        n = add_captures(geo, states, i, cell, step, end, OVERTAKING_CAPTURE, out, n)
     return n
 
 
@@ -52,14 +54,11 @@ def add_movements(geo, states, i, out, n):
         return add_recovery(geo, states, i, out, n)
     if s["must_move"] != NONE:
         n = add_stack_actions(geo, states, i, np.int64(s["must_move"]), out, n)
-    else:
-        left = np.int64(s["stacks"][player])
-        for cell in range(geo.n_cells):
-            if left == 0:
-                break
-            if s["top"][cell] == player:
-                left -= 1
-                n = add_stack_actions(geo, states, i, cell, out, n)
+    elif s["stacks"][player] > 0:
+        cell = next_cell(geo, s["top_rows"][player], -1)
+        while cell != NONE:
+            n = add_stack_actions(geo, states, i, cell, out, n)
+            cell = next_cell(geo, s["top_rows"][player], cell)
     if n == 0:
         out[n] = NO_MOVEMENT
         n += 1

@@ -6,6 +6,8 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.board import collapse
+from ringrift.game.cellset import holds, shifted, step_of
+from ringrift.game.geometry import MARGIN
 from ringrift.game.moves import CHOOSE_LINE, NO_LINE, PROCESS_LINE, pack
 from ringrift.game.phases import OWED_LINE
 
@@ -13,38 +15,43 @@ from ringrift.game.phases import OWED_LINE
 @jit
 def run_length(geo, states, i, cell, direction, player, without):
     """Markers of the player met one after another when walking from `cell`; `without` counts as empty."""
+    rows = states[i]["marker_rows"][player]
+    step = step_of(geo, direction)
+    place = np.int64(geo.place[cell]) + step
+    end = np.int64(geo.place[without])
     length = 0
-    for step in range(np.int64(geo.ray_length[cell, direction])):
-        met = np.int64(geo.rays[cell, direction, step])
-        if met == without or states[i]["marker"][met] != player:
-            break
+    while place != end and holds(rows, place):
         length += 1
+        place += step
     return length
 
 
 @jit
 def line_from(geo, states, i, cell, axis, player):
-    """Length of the maximal run of the player's markers that starts at `cell`; 0 if none starts there."""
-    s = states[i]
-    if s["marker"][cell] != player:
-        return 0
-    before = np.int64(geo.rays[cell, axis + geo.n_axes, 0])
-    if geo.ray_length[cell, axis + geo.n_axes] > 0 and s["marker"][before] == player:
+    """Length of the maximal run of the player's markers that starts at the marker on `cell`, else 0."""
+    rows = states[i]["marker_rows"][player]
+    if holds(rows, np.int64(geo.place[cell]) - step_of(geo, axis)):
         return 0
     return 1 + run_length(geo, states, i, cell, axis, player, cell)
 
 
 @jit
 def has_line(geo, states, i, player):
+    """True when somewhere enough of the player's markers stand in a row; all of a board's row at a time."""
     s = states[i]
-    need = np.int64(s["line_length"])
-    if s["markers"][player] < need:
+    if s["markers"][player] < s["line_length"]:
         return False
-    for cell in range(geo.n_cells):
-        if s["marker"][cell] == player:
-            for axis in range(geo.n_axes):
-                if line_from(geo, states, i, cell, axis, player) >= need:
-                    return True
+    rows = s["marker_rows"][player]
+    for number in range(MARGIN, MARGIN + geo.n_rows):
+        if rows[number] == 0:
+            continue
+        for axis in range(geo.n_axes):
+            dx, dy = np.int64(geo.step[axis, 0]), np.int64(geo.step[axis, 1])
+            begun = np.int64(rows[number])
+            for step in range(1, np.int64(s["line_length"])):
+                begun &= shifted(rows, number, step * dx, step * dy)
+            if begun != 0:
+                return True
     return False
 
 
@@ -54,7 +61,7 @@ def add_lines(geo, states, i, out, n):
     s = states[i]
     player = np.int64(s["player"])
     need = np.int64(s["line_length"])
-    if s["markers"][player] < need:
+    if not has_line(geo, states, i, player):
         return n
     for cell in range(geo.n_cells):
         if s["marker"][cell] != player:
@@ -87,9 +94,9 @@ def collapse_run(geo, states, i, cell, axis, first, count):
     player = np.int64(states[i]["player"])
     for place in range(first, first + count):
         if place == 0:
-            collapse(states, i, cell, player)
+            collapse(geo, states, i, cell, player)
         else:
-            collapse(states, i, np.int64(geo.rays[cell, axis, place - 1]), player)
+            collapse(geo, states, i, np.int64(geo.rays[cell, axis, place - 1]), player)
 
 
 @jit

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ringrift.game._jit import jit
-from ringrift.game.board import is_bare, lift_stack, put_stack
-from ringrift.game.movement import can_act_from, can_any_stack_act, free_end
+from ringrift.game.board import is_bare, lift_stack, marked_row, put_stack
+from ringrift.game.cellset import shifted
+from ringrift.game.geometry import MARGIN
+from ringrift.game.movement import can_act_from, can_any_stack_act
 from ringrift.game.moves import NO_PLACEMENT, PLACE_RING, SKIP_PLACEMENT, SWAP_SIDES, at_cell
 from ringrift.game.recovery import recovery_eligible
 
@@ -22,14 +24,32 @@ def placeable(states, i, player):
 
 
 @jit
-def open_distance(geo, states, i, cell, most):
-    """Longest free walk from a cell along a ray, at most `most` steps."""
-    reach = 0
+def reach_of_row(geo, states, i, number, goal):
+    """Cells of a row from which one, two and three open steps lead along some ray: three bit sets.
+
+    Rays are tried until all cells of `goal` have three steps.
+    """
+    open_rows = states[i]["open_rows"]
+    one = two = three = 0
     for direction in range(geo.n_dirs):
-        reach = max(reach, free_end(geo, states, i, cell, direction, 0, most))
-        if reach == most:
+        dx, dy = np.int64(geo.step[direction, 0]), np.int64(geo.step[direction, 1])
+        first = shifted(open_rows, number, dx, dy)
+        second = first & shifted(open_rows, number, 2 * dx, 2 * dy)
+        one |= first
+        two |= second
+        three |= second & shifted(open_rows, number, 3 * dx, 3 * dy)
+        if goal & ~three == 0:
             break
-    return reach
+    return one, two, three
+
+
+@jit
+def reach_for(steps, reach):
+    """The bit set of `reach_of_row` for 1, 2 or 3 steps."""
+    one, two, three = reach
+    if steps == 1:
+        return one
+    return two if steps == 2 else three
 
 
 @jit
@@ -51,6 +71,12 @@ def may_place(geo, states, i, cell, count, player):
 def can_place(geo, states, i, player, most):
     """True when the player has a legal placement of at most `most` rings."""
     most = min(most, placeable(states, i, player))
+    if most <= 0:
+        return False
+    for number in range(MARGIN, MARGIN + geo.n_rows):
+        bare = np.int64(states[i]["open_rows"][number]) & ~marked_row(states, i, number)
+        if bare != 0 and reach_of_row(geo, states, i, number, 0)[0] & bare != 0:
+            return True
     for cell in range(geo.n_cells):
         for count in range(1, most + 1):
             if may_place(geo, states, i, cell, count, player):
@@ -74,18 +100,51 @@ def may_swap(states, i):
 
 
 @jit
+def add_free_row(geo, number, bare, most, out, n):
+    """Append placements of 1 to `most` rings on each cell of a row in `bare`.
+
+    Three are written for every cell and counted only where they hold, which spares the branches.
+    """
+    first = np.int64(geo.first_cell[number])
+    row = bare >> (np.int64(geo.place[first]) & 31)
+    for cell in range(first, np.int64(geo.first_cell[number + 1])):
+        for count in range(1, MOST_RINGS + 1):
+            out[n + count - 1] = at_cell(PLACE_RING, cell, count)
+        n += most * (row & 1)
+        row >>= 1
+    return n
+
+
+@jit
+def add_tight_row(geo, states, i, number, reach, most, player, out, n):
+    """Append the placements on a row where some stack may have to rely on a capture."""
+    for cell in range(np.int64(geo.first_cell[number]), np.int64(geo.first_cell[number + 1])):
+        bit = np.int64(geo.place[cell]) & 31
+        bare = is_bare(states, i, cell)
+        for count in range(1, most + 1):
+            # A stack of n rings moves wherever n steps are free: then its capture need not be looked for.
+            moves = bare and reach_for(count, reach) >> bit & 1 == 1
+            if moves or may_place(geo, states, i, cell, count, player):
+                out[n] = at_cell(PLACE_RING, cell, count)
+                n += 1
+    return n
+
+
+@jit
 def add_placements(geo, states, i, out, n):
     """Append the legal set of phase `ring_placement`."""
     s = states[i]
     player = np.int64(s["player"])
     most = min(placeable(states, i, player), MOST_RINGS)
-    for cell in range(geo.n_cells):
-        # A stack of n rings moves wherever n steps are free: then its capture need not be looked for.
-        reach = open_distance(geo, states, i, cell, most) if is_bare(states, i, cell) else 0
-        for count in range(1, most + 1):
-            if count <= reach or may_place(geo, states, i, cell, count, player):
-                out[n] = at_cell(PLACE_RING, cell, count)
-                n += 1
+    if most > 0:
+        for number in range(MARGIN, MARGIN + geo.n_rows):
+            bare = np.int64(s["open_rows"][number]) & ~marked_row(states, i, number)
+            stacks = np.int64(geo.board_rows[number]) & ~np.int64(s["open_rows"][number] | s["collapsed_rows"][number])
+            reach = reach_of_row(geo, states, i, number, bare)
+            if bare & ~reach_for(most, reach) | stacks == 0:
+                n = add_free_row(geo, number, bare, most, out, n)
+            else:
+                n = add_tight_row(geo, states, i, number, reach, most, player, out, n)
     if may_skip_placement(geo, states, i, player):
         out[n] = SKIP_PLACEMENT
         n += 1
@@ -99,17 +158,17 @@ def add_placements(geo, states, i, out, n):
 
 
 @jit
-def apply_placement(states, i, cell, count):
+def apply_placement(geo, states, i, cell, count):
     """Push `count` rings of the mover onto `cell`."""
     s = states[i]
     player = np.int64(s["player"])
     rings = np.int64(s["rings"][cell])
     height = np.int64(s["height"][cell])
     if height > 0:
-        lift_stack(states, i, cell)
+        lift_stack(geo, states, i, cell)
     for _ in range(count):
         rings = rings << 2 | (player - 1)
-    put_stack(states, i, cell, rings, height + count)
+    put_stack(geo, states, i, cell, rings, height + count)
     s["hand"][player] -= count
     s["on_board"][player] += count
     s["must_move"] = cell

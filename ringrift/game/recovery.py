@@ -6,6 +6,7 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.board import add_marker, buried_depth, eliminate_ring, is_blocked, remove_marker
+from ringrift.game.cellset import step_of
 from ringrift.game.geometry import NONE
 from ringrift.game.lines import collapse_run, run_length
 from ringrift.game.moves import (
@@ -98,7 +99,7 @@ def add_slides(geo, states, i, lines, payer, out, n):
         if s["marker"][cell] != s["player"]:
             continue
         for direction in range(geo.n_dirs):
-            to = np.int64(geo.rays[cell, direction, 0])
+            to = np.int64(geo.cell_at[np.int64(geo.place[cell]) + step_of(geo, direction)])
             if to == NONE or not is_slide_goal(states, i, to):
                 continue
             struck = is_blocked(states, i, to)
@@ -171,13 +172,13 @@ def apply_recovery(geo, states, i, move):
     player = np.int64(s["player"])
     cell, to, payer = move_from(move), move_to(move), move_extraction(move)
     paying_depth = 0 if payer == NONE else buried_depth(states, i, payer, player)
-    remove_marker(states, i, cell)
+    remove_marker(geo, states, i, cell)
     if recovery_mode(move) == RECOVER_STRIKE:
-        eliminate_ring(states, i, to, 0)
+        eliminate_ring(geo, states, i, to, 0)
         paying_depth -= np.int64(to == payer)
     else:
-        add_marker(states, i, to, player)
+        add_marker(geo, states, i, to, player)
     if recovery_mode(move) == RECOVER_LINE:
         collapse_slide(geo, states, i, cell, to, move)
     if payer != NONE:
-        eliminate_ring(states, i, payer, paying_depth)
+        eliminate_ring(geo, states, i, payer, paying_depth)

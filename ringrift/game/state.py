@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ringrift.game.config import GameConfig
-from ringrift.game.geometry import MAX_CELLS, NONE, geometry
+from ringrift.game.geometry import MAX_CELLS, NONE, ROWS, geometry
 from ringrift.game.phases import ACTIVE, PLACEMENT
 
 SEATS = 5
@@ -26,6 +26,11 @@ POSITION = np.dtype(
         ("top", np.int8, MAX_CELLS),  # controller of the stack, 0 = no stack
         ("marker", np.int8, MAX_CELLS),  # owner of the marker, 0 = none
         ("collapsed", np.int8, MAX_CELLS),  # owner of the collapsed space, 0 = not collapsed
+        # Cell sets (see `geometry`) that say the same again, for tests of many cells at once:
+        ("open_rows", np.int32, ROWS),  # cells that can be passed: no stack, not collapsed
+        ("collapsed_rows", np.int32, ROWS),
+        ("marker_rows", np.int32, (SEATS, ROWS)),
+        ("top_rows", np.int32, (SEATS, ROWS)),  # stacks that the seat controls
         ("hand", np.int64, SEATS),  # rings not yet placed
         ("eliminated", np.int64, SEATS),  # rings credited to the seat as causer, of any colour
         ("territory", np.int64, SEATS),  # collapsed spaces owned
@@ -69,31 +74,32 @@ class Scratch(NamedTuple):
 
     moves: npt.NDArray[np.int64]
     """(max_moves,): a legal set."""
-    label: npt.NDArray[np.int64]
-    """(n_cells,): smallest cell of the component a cell belongs to, or `NONE`."""
-    whole: npt.NDArray[np.int64]
-    """(n_cells,): the same for the components that only collapsed spaces bound."""
-    colours: npt.NDArray[np.int64]
-    """(n_cells,): per component of `whole`, at its smallest cell: bit set of the marker colours inside."""
+    run: npt.NDArray[np.int64]
+    """(max_runs,): cells of one row that lie side by side in a family, as bits of that row."""
+    row: npt.NDArray[np.int64]
+    """(max_runs,): row of the run."""
+    root: npt.NDArray[np.int64]
+    """(max_runs,): first run of the component that a run belongs to."""
     controllers: npt.NDArray[np.int64]
-    """(n_cells,): per component, at its smallest cell: bit set of the seats that control a stack inside."""
+    """(max_runs,): per component, at its first run: bit set of the seats that control a stack inside."""
+    paying: npt.NDArray[np.int64]
+    """(max_runs,): per component, at its first run: not 0 if a stack inside could pay for a region."""
+    colours: npt.NDArray[np.int64]
+    """(max_runs,): per component, at its first run: bit set of the marker colours inside or around it."""
     payers: npt.NDArray[np.int64]
-    """(n_cells,): per component, at its smallest cell: stacks inside that could pay for a region."""
-    queue: npt.NDArray[np.int64]
-    """(n_cells,): cells still to visit."""
+    """(32,): cell set of the stacks that could pay for a region."""
+    region: npt.NDArray[np.int64]
+    """(32,): cell set of a region."""
+    border: npt.NDArray[np.int64]
+    """(32,): cell set of the markers that collapse with a region."""
 
 
 def new_scratch(board: str) -> Scratch:
     geo = geometry(board)
-    return Scratch(
-        moves=np.zeros(geo.max_moves, dtype=np.int64),
-        label=np.zeros(geo.n_cells, dtype=np.int64),
-        whole=np.zeros(geo.n_cells, dtype=np.int64),
-        colours=np.zeros(geo.n_cells, dtype=np.int64),
-        controllers=np.zeros(geo.n_cells, dtype=np.int64),
-        payers=np.zeros(geo.n_cells, dtype=np.int64),
-        queue=np.zeros(geo.n_cells, dtype=np.int64),
-    )
+    max_runs = geo.n_rows * ROWS // 2
+    sizes = {name: max_runs for name in Scratch._fields}
+    sizes |= {"moves": geo.max_moves, "payers": ROWS, "region": ROWS, "border": ROWS}
+    return Scratch(**{name: np.zeros(size, dtype=np.int64) for name, size in sizes.items()})
 
 
 def new_positions(count: int) -> npt.NDArray[np.void]:
@@ -121,3 +127,4 @@ def start(states: npt.NDArray[np.void], i: int, config: GameConfig, *, swap: boo
     position["territory_threshold"] = config.territory_minimum
     position["lps_required"] = 3
     position["rng"] = 1
+    position["open_rows"] = geometry(config.board).board_rows

@@ -11,62 +11,74 @@ from __future__ import annotations
 import numpy as np
 
 from ringrift.game._jit import jit
-from ringrift.game.board import buried_depth, collapse, lift_stack
-from ringrift.game.geometry import NONE
+from ringrift.game.board import bit_of, buried_depth, collapse, lift_stack, marked_row
+from ringrift.game.cellset import lowest_bit, lowest_cell, next_cell
+from ringrift.game.geometry import MARGIN, NONE, ROWS
 from ringrift.game.moves import CHOOSE_TERRITORY, NO_TERRITORY, SKIP_TERRITORY, pack
 from ringrift.game.phases import OWED_RECOVERY, OWED_TERRITORY
 
-BORDER = NONE - 1
-"""Label of a marker that collapses with the region it borders; never a cell."""
+@jit
+def root_of(root, run):
+    """First run of the component; paths are halved on the way (union-find)."""
+    while root[run] != run:
+        root[run] = root[root[run]]
+        run = root[run]
+    return run
 
 
 @jit
-def label_root(label, cell):
-    while label[cell] != cell:
-        label[cell] = label[label[cell]]
-        cell = label[cell]
-    return cell
+def join_above(scratch, above, end, number, reach):
+    """Join a run with the components of those runs `above` .. `end - 1` of the row before that it touches.
 
-
-@jit
-def join_earlier(geo, label, cell):
-    """Join a cell with the components of its neighbours of smaller number; the smallest cell is the root.
-
-    Returns by how many the components have grown: 1 for a cell on its own, less for each one joined.
+    Returns by how many the components have grown: 1 for a run on its own, less for each one joined.
     """
-    root = cell
-    label[cell] = cell
+    root = number
+    scratch.root[number] = number
     grown = 1
-    for slot in range(3):
-        near = np.int64(geo.earlier[cell, slot])
-        if near == NONE:
-            break
-        if label[near] != NONE:
-            other = label_root(label, near)
-            if other != root:
-                label[max(root, other)] = min(root, other)
-                root = min(root, other)
-                grown -= 1
+    while above < end and scratch.run[above] & reach != 0:
+        other = root_of(scratch.root, above)
+        if other != root:
+            scratch.root[max(root, other)] = min(root, other)
+            root = min(root, other)
+            grown -= 1
+        above += 1
     return grown
 
 
 @jit
-def label_family(geo, states, i, family, label):
-    """Label each cell with the smallest cell of its component; cells that bound the family get `NONE`.
+def label_runs(geo, states, i, family, scratch):
+    """Split the cells of a family into runs along the rows, and join those that touch into components.
 
-    Two passes with union-find (Rosenfeld and Pfaltz, 1966). Returns the number of components.
+    A row costs a few operations for each of its runs instead of some for each cell. Returns the numbers of
+    runs and of components; `scratch.root` leads to the first run of a component, in which its smallest cell
+    is the lowest. Source: run-based two-pass labelling (He, Chao and Suzuki, 2008).
     """
     s = states[i]
-    components = 0
-    for cell in range(geo.n_cells):
-        if s["collapsed"][cell] > 0 or (family > 0 and s["marker"][cell] == family):
-            label[cell] = NONE
-        else:
-            components += join_earlier(geo, label, cell)
-    for cell in range(geo.n_cells):
-        if label[cell] != NONE:
-            label[cell] = label[label[cell]]
-    return components
+    runs = components = above = 0
+    for number in range(MARGIN, MARGIN + geo.n_rows):
+        first = runs
+        rest = np.int64(
+            geo.board_rows[number] & ~(s["collapsed_rows"][number] | s["marker_rows"][family, number])
+        )
+        while rest != 0:
+            low = lowest_bit(rest)
+            run = rest & ~(rest + low)
+            rest ^= run
+            scratch.run[runs] = run
+            scratch.row[runs] = number
+            while above < first and scratch.run[above] < low:
+                above += 1
+            components += join_above(scratch, above, first, runs, run | run << geo.lean)
+            runs += 1
+        above = first
+    return runs, components
+
+
+@jit
+def point_to_roots(scratch, runs):
+    """Let every run lead to the first one of its component at once."""
+    for run in range(runs):
+        scratch.root[run] = scratch.root[scratch.root[run]]
 
 
 @jit
@@ -79,30 +91,64 @@ def can_pay(states, i, cell):
 
 
 @jit
-def tally_components(geo, states, i, label, scratch):
-    """Note per component who controls stacks inside and how many could pay; return how many on the board."""
+def find_payers(geo, states, i, scratch):
+    """Fill `scratch.payers`; return False when no stack could pay."""
     s = states[i]
-    total = 0
-    for cell in range(geo.n_cells):
-        scratch.controllers[cell] = 0
-        scratch.payers[cell] = 0
-        top = np.int64(s["top"][cell])
-        if top > 0:
-            pays = np.int64(can_pay(states, i, cell))
-            scratch.controllers[label[cell]] |= 1 << top
-            scratch.payers[label[cell]] += pays
-            total += pays
-    return total
+    found = False
+    for number in range(MARGIN, MARGIN + geo.n_rows):
+        scratch.payers[number] = s["top_rows"][s["player"], number] if s["recovered"] == 0 else 0
+        found |= scratch.payers[number] != 0
+    if s["recovered"] == 1:
+        for cell in range(geo.n_cells):
+            if can_pay(states, i, cell):
+                place = np.int64(geo.place[cell])
+                scratch.payers[place >> 5] |= bit_of(place)
+                found = True
+    return found
 
 
 @jit
-def note_marker_colours(geo, states, i, scratch):
-    """Note per component of family 0 which colours have markers inside."""
+def bits_met(rows, number, players, run):
+    """Bit set of the seats 1 to `players` that have a cell of the run."""
+    met = 0
+    for seat in range(1, players + 1):
+        met |= np.int64(rows[seat, number] & run != 0) << seat
+    return met
+
+
+@jit
+def touches(geo, rows, number, run):
+    """True when a cell of the set is a territory neighbour of the run."""
+    beside = rows[number] & (run << 1 | run >> 1)
+    before = rows[number - 1] & (run | run << geo.lean)
+    behind = rows[number + 1] & (run | run >> geo.lean)
+    return beside | before | behind != 0
+
+
+@jit
+def note_components(geo, states, i, family, runs, scratch):
+    """Note per component who controls stacks in it, whether one could pay, and which markers it meets.
+
+    These are the colours inside for family 0, else the family's own colour where it bounds the component.
+    Returns how many components hold a stack that could pay.
+    """
     s = states[i]
-    for cell in range(geo.n_cells):
-        scratch.colours[cell] = 0
-        if s["marker"][cell] > 0:
-            scratch.colours[scratch.whole[cell]] |= 1 << np.int64(s["marker"][cell])
+    players = np.int64(s["players"])
+    markers = s["marker_rows"]
+    paying = 0
+    for number in range(runs):
+        root, run, row = scratch.root[number], scratch.run[number], scratch.row[number]
+        if root == number:
+            scratch.controllers[root] = scratch.paying[root] = scratch.colours[root] = 0
+        scratch.controllers[root] |= bits_met(s["top_rows"], row, players, run)
+        if family == 0:
+            scratch.colours[root] |= bits_met(markers, row, players, run)
+        elif touches(geo, markers[family], row, run):
+            scratch.colours[root] = 1 << family
+        if scratch.payers[row] & run != 0:
+            paying += np.int64(scratch.paying[root] == 0)
+            scratch.paying[root] = 1
+    return paying
 
 
 @jit
@@ -121,9 +167,15 @@ def active_colours(states, i):
 
 
 @jit
-def family_of_whole(states, i, inside, colours, active):
-    """Lowest family that admits a component of family 0 with that many controllers inside, or `NONE`."""
+def admitting_family(states, i, family, inside, colours, active):
+    """Lowest family that admits a component with that many controllers inside, or `NONE`.
+
+    A component of family 0 counts under the lowest colour that has markers, but none inside; one of another
+    family only where markers of that colour bound it.
+    """
     s = states[i]
+    if family > 0:
+        return family if colours != 0 and inside < active else NONE
     if inside == 1 and active > 1:
         return 0
     if inside < active:
@@ -134,42 +186,32 @@ def family_of_whole(states, i, inside, colours, active):
 
 
 @jit
-def add_whole_regions(geo, states, i, scratch, active, out, n):
-    """Append the regions that only collapsed spaces bound; fill `scratch.whole` and `scratch.colours`.
-
-    A single component holds every stack that could pay for it, here and below.
-    """
-    components = label_family(geo, states, i, 0, scratch.whole)
-    note_marker_colours(geo, states, i, scratch)
-    if components == 1:
+def add_family(geo, states, i, scratch, family, active, out, n):
+    """Append the regions of one family; needs `scratch.payers`. A single component holds every payer."""
+    runs, components = label_runs(geo, states, i, family, scratch)
+    if components <= 1:
         return n
-    payers = tally_components(geo, states, i, scratch.whole, scratch)
-    for cell in range(geo.n_cells):
-        if scratch.whole[cell] == cell and scratch.payers[cell] < payers:
-            inside = count_seats(scratch.controllers[cell])
-            family = family_of_whole(states, i, inside, scratch.colours[cell], active)
-            if family != NONE:
-                out[n] = pack(CHOOSE_TERRITORY, cell, 0, cell, 0, family, 0)
-                n += 1
+    point_to_roots(scratch, runs)
+    paying = note_components(geo, states, i, family, runs, scratch)
+    for run in range(runs):
+        if scratch.root[run] != run or paying == scratch.paying[run]:
+            continue
+        inside = count_seats(scratch.controllers[run])
+        under = admitting_family(states, i, family, inside, scratch.colours[run], active)
+        if under != NONE:
+            cell = lowest_cell(geo, scratch.row[run], scratch.run[run])
+            out[n] = pack(CHOOSE_TERRITORY, cell, 0, cell, 0, under, 0)
+            n += 1
     return n
 
 
 @jit
-def add_marked_regions(geo, states, i, scratch, colour, active, out, n):
-    """Append the regions that markers of the colour bound; needs `scratch.whole` and `scratch.colours`."""
-    if label_family(geo, states, i, colour, scratch.label) == 1:
-        return n
-    payers = tally_components(geo, states, i, scratch.label, scratch)
-    for cell in range(geo.n_cells):
-        if (
-            scratch.label[cell] == cell
-            and scratch.payers[cell] < payers
-            and scratch.colours[scratch.whole[cell]] >> colour & 1
-            and count_seats(scratch.controllers[cell]) < active
-        ):
-            out[n] = pack(CHOOSE_TERRITORY, cell, 0, cell, 0, colour, 0)
-            n += 1
-    return n
+def bounds_anything(states, i, family):
+    """False when the family's regions are the whole board for want of a marker or a collapsed space."""
+    s = states[i]
+    if family > 0:
+        return s["markers"][family] > 0
+    return s["territory"][1] + s["territory"][2] + s["territory"][3] + s["territory"][4] > 0
 
 
 @jit
@@ -178,11 +220,12 @@ def add_regions(geo, states, i, scratch, out, n):
     s = states[i]
     if s["recovered"] == 0 and s["stacks"][s["player"]] == 0:
         return n
+    if not find_payers(geo, states, i, scratch):
+        return n
     active = active_colours(states, i)
-    n = add_whole_regions(geo, states, i, scratch, active, out, n)
-    for colour in range(1, s["players"] + 1):
-        if s["markers"][colour] > 0:
-            n = add_marked_regions(geo, states, i, scratch, colour, active, out, n)
+    for family in range(s["players"] + 1):
+        if bounds_anything(states, i, family):
+            n = add_family(geo, states, i, scratch, family, active, out, n)
     return n
 
 
@@ -202,37 +245,42 @@ def add_territory_decisions(geo, states, i, scratch, out, n):
 
 
 @jit
-def label_border(geo, states, i, region, scratch):
-    """Label the markers that collapse with a labelled region; list them in the queue, return how many."""
-    s = states[i]
-    label, queue = scratch.label, scratch.queue
-    found = 0
-    for cell in range(geo.n_cells):
-        if label[cell] == region:
-            for slot in range(6):
-                near = np.int64(geo.neighbours[cell, slot])
-                if near == NONE:
-                    break
-                if s["marker"][near] > 0 and label[near] != region and label[near] != BORDER:
-                    label[near] = BORDER
-                    queue[found] = near
-                    found += 1
-    done = 0
-    while done < found:
-        for slot in range(8):
-            near = np.int64(geo.spread[queue[done], slot])
-            if near == NONE:
-                break
-            if s["marker"][near] > 0 and label[near] != region and label[near] != BORDER:
-                label[near] = BORDER
-                queue[found] = near
-                found += 1
-        done += 1
-    return found
+def find_region(geo, states, i, scratch, cell, family):
+    """Fill `scratch.region` with the component of a family that holds the cell; empty `scratch.border`."""
+    runs, _ = label_runs(geo, states, i, family, scratch)
+    point_to_roots(scratch, runs)
+    place = np.int64(geo.place[cell])
+    wanted = NONE
+    for run in range(runs):
+        if scratch.row[run] == place >> 5 and scratch.run[run] >> (place & 31) & 1 == 1:
+            wanted = scratch.root[run]
+    for number in range(ROWS):
+        scratch.region[number] = scratch.border[number] = 0
+    for run in range(runs):
+        if scratch.root[run] == wanted:
+            scratch.region[scratch.row[run]] |= scratch.run[run]
 
 
 @jit
-def claim_cell(states, i, cell):
+def find_border(geo, states, i, scratch):
+    """Add to the empty `scratch.border` the markers that collapse with `scratch.region`."""
+    region, border = scratch.region, scratch.border
+    for number in range(MARGIN, MARGIN + geo.n_rows):
+        own, before, behind = region[number], region[number - 1], region[number + 1]
+        near = own << 1 | own >> 1 | before | before >> geo.lean | behind | behind << geo.lean
+        border[number] = near & ~own & marked_row(states, i, number)
+    growing = geo.spreads == 1
+    while growing:
+        growing = False
+        for number in range(MARGIN, MARGIN + geo.n_rows):
+            near = border[number - 1] | border[number] | border[number + 1]
+            near = (near | near << 1 | near >> 1) & ~region[number] & marked_row(states, i, number)
+            growing |= near & ~border[number] != 0
+            border[number] |= near
+
+
+@jit
+def claim_cell(geo, states, i, cell):
     """Collapse a cell of a region for the mover, who is credited with every ring on it."""
     s = states[i]
     player = np.int64(s["player"])
@@ -240,19 +288,23 @@ def claim_cell(states, i, cell):
     if height > 0:
         for depth in range(height):
             s["on_board"][(s["rings"][cell] >> 2 * depth & 3) + 1] -= 1
-        lift_stack(states, i, cell)
+        lift_stack(geo, states, i, cell)
         s["eliminated"][player] += height
-    collapse(states, i, cell, player)
+    collapse(geo, states, i, cell, player)
 
 
 @jit
 def apply_region(geo, states, i, scratch, region, family):
     """Claim the region with that smallest cell and its border markers; an elimination is owed."""
     s = states[i]
-    label_family(geo, states, i, family, scratch.label)
-    for place in range(label_border(geo, states, i, region, scratch)):
-        collapse(states, i, scratch.queue[place], np.int64(s["player"]))
-    for cell in range(geo.n_cells):
-        if scratch.label[cell] == region:
-            claim_cell(states, i, cell)
+    find_region(geo, states, i, scratch, region, family)
+    find_border(geo, states, i, scratch)
+    cell = next_cell(geo, scratch.border, -1)
+    while cell != NONE:
+        collapse(geo, states, i, cell, np.int64(s["player"]))
+        cell = next_cell(geo, scratch.border, cell)
+    cell = next_cell(geo, scratch.region, -1)
+    while cell != NONE:
+        claim_cell(geo, states, i, cell)
+        cell = next_cell(geo, scratch.region, cell)
     s["pending"] = OWED_RECOVERY if s["recovered"] == 1 else OWED_TERRITORY

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ringrift.errors import BadInput
 from ringrift.game.board import add_marker, collapse, put_stack
 from ringrift.game.config import GameConfig
+from ringrift.game.geometry import geometry
 from ringrift.game.play import Game
 from ringrift.notation.canonical import stack_rings
 from ringrift.notation.cells import position_json, read_position, read_wire_key, wire_keys
@@ -23,6 +24,7 @@ def tallest_stack(config: GameConfig) -> int:
 
 def read_board(states: npt.NDArray[np.void], board: Fields, config: GameConfig) -> None:
     """Put stacks, markers and collapsed spaces on the empty board of record 0."""
+    geo = geometry(config.board)
     taken: dict[int, str] = {}
     read_stacks(states, board, config, taken)
     markers = board.object("markers")
@@ -32,11 +34,11 @@ def read_board(states: npt.NDArray[np.void], board: Fields, config: GameConfig) 
         _check_position(config, marker, cell)
         if marker.get("type") not in (None, "regular"):
             raise marker.wrong("type", f"{shown(marker.get('type'))} is not 'regular'")
-        add_marker(states, 0, cell, marker.integer("player", 1, config.players))
+        add_marker(geo, states, 0, cell, marker.integer("player", 1, config.players))
     collapsed = board.optional_object("collapsedSpaces")
     for key in collapsed.value:
         cell = _take_cell(config, collapsed, key, taken)
-        collapse(states, 0, cell, collapsed.integer(key, 1, config.players))
+        collapse(geo, states, 0, cell, collapsed.integer(key, 1, config.players))
 
 
 def read_stacks(
@@ -54,6 +56,7 @@ def read_stacks(
     }
     for cell, key in zip(read, stacks.value, strict=True):
         _check_position(config, stacks.object(key), cell)
+    geo = geometry(config.board)
     top_last = any(_misfit(stack) and not _misfit(_turned(stack)) for stack in read.values())
     for (cell, stack), key in zip(read.items(), stacks.value, strict=True):
         stack = _turned(stack) if top_last else stack
@@ -61,7 +64,7 @@ def read_stacks(
         if problem:
             raise stacks.wrong(key, problem)
         packed = sum(owner - 1 << 2 * depth for depth, owner in enumerate(stack[0]))
-        put_stack(states, 0, cell, packed, len(stack[0]))
+        put_stack(geo, states, 0, cell, packed, len(stack[0]))
         for owner in stack[0]:
             states[0]["on_board"][owner] += 1
 

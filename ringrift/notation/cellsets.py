@@ -18,7 +18,7 @@ from ringrift.game.moves import (
 )
 from ringrift.game.play import Game
 from ringrift.game.recovery import cells_behind, run_through
-from ringrift.game.territory import label_family
+from ringrift.game.territory import find_region
 
 
 def run_cells(game: Game, move: int) -> list[int]:
@@ -54,6 +54,6 @@ def slide_window(game: Game, move: int) -> list[int]:
 
 def region_cells(game: Game, move: int) -> list[int]:
     """Return the cells of the region that a territory move claims, ascending."""
-    label = game.scratch.label
-    label_family(game.geo, game.states, 0, int(move_aux(move)), label)
-    return [int(cell) for cell in np.flatnonzero(label == int(move_from(move)))]
+    find_region(game.geo, game.states, 0, game.scratch, int(move_from(move)), int(move_aux(move)))
+    rows, places = game.scratch.region, game.geo.place.astype(int)
+    return [int(cell) for cell in np.flatnonzero(rows[places >> 5] >> (places & 31) & 1)]

@@ -156,8 +156,8 @@ def test_the_view_turns_with_the_mover():
     for i in range(2):
         start(states, i, GameConfig("square8", 4))
         states[i]["player"] = i + 2
-        put_stack(states, i, 10, i + 1, 1)
-        add_marker(states, i, 20, (i + 3) % 4 + 1)
+        put_stack(geometry("square8"), states, i, 10, i + 1, 1)
+        add_marker(geometry("square8"), states, i, 20, (i + 3) % 4 + 1)
     inputs = encode("square8", states, np.zeros(0, np.int64), np.zeros(3, np.int64))
     np.testing.assert_array_equal(inputs.planes[0], inputs.planes[1])
 

@@ -42,11 +42,11 @@ def hand_made(
     state["eliminated"][1 : 1 + len(eliminated)] = eliminated
     for (x, y), rings in stacks.items():
         packed = sum((owner - 1) << 2 * depth for depth, owner in enumerate(rings))
-        put_stack(game.states, 0, cell_index(parsed.board, x, y), packed, len(rings))
+        put_stack(game.geo, game.states, 0, cell_index(parsed.board, x, y), packed, len(rings))
         for owner in rings:
             state["on_board"][owner] += 1
     for (x, y), owner in (markers or {}).items():
-        add_marker(game.states, 0, cell_index(parsed.board, x, y), owner)
+        add_marker(game.geo, game.states, 0, cell_index(parsed.board, x, y), owner)
     return game
 
 
