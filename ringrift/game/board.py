@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ringrift.game._jit import jit
+from ringrift.game.cellset import board_row, place_of
 
 
 @jit
@@ -32,7 +33,7 @@ def lift_stack(geo, states, i, cell):
     """Take the stack off its cell; its rings still count as on the board."""
     s = states[i]
     owner = np.int64(s["top"][cell])
-    row, bit = np.int64(geo.place[cell]) >> 5, bit_of(geo.place[cell])
+    row, bit = place_of(geo, cell) >> 5, bit_of(place_of(geo, cell))
     s["open_rows"][row] |= bit
     s["top_rows"][owner, row] &= ~bit
     s["stacks"][owner] -= 1
@@ -49,7 +50,7 @@ def put_stack(geo, states, i, cell, rings, height):
         return
     s = states[i]
     owner = (rings & 3) + 1
-    row, bit = np.int64(geo.place[cell]) >> 5, bit_of(geo.place[cell])
+    row, bit = place_of(geo, cell) >> 5, bit_of(place_of(geo, cell))
     s["open_rows"][row] &= ~bit
     s["top_rows"][owner, row] |= bit
     s["rings"][cell] = rings
@@ -104,7 +105,7 @@ def buried_depth(states, i, cell, player):
 def remove_marker(geo, states, i, cell):
     s = states[i]
     owner = np.int64(s["marker"][cell])
-    s["marker_rows"][owner, np.int64(geo.place[cell]) >> 5] &= ~bit_of(geo.place[cell])
+    s["marker_rows"][owner, place_of(geo, cell) >> 5] &= ~bit_of(place_of(geo, cell))
     s["markers"][owner] -= 1
     s["marker"][cell] = 0
 
@@ -113,7 +114,7 @@ def remove_marker(geo, states, i, cell):
 def add_marker(geo, states, i, cell, player):
     """Set a marker on a cell without one."""
     s = states[i]
-    s["marker_rows"][player, np.int64(geo.place[cell]) >> 5] |= bit_of(geo.place[cell])
+    s["marker_rows"][player, place_of(geo, cell) >> 5] |= bit_of(place_of(geo, cell))
     s["marker"][cell] = player
     s["markers"][player] += 1
 
@@ -124,7 +125,7 @@ def collapse(geo, states, i, cell, player):
     s = states[i]
     if s["marker"][cell] > 0:
         remove_marker(geo, states, i, cell)
-    row, bit = np.int64(geo.place[cell]) >> 5, bit_of(geo.place[cell])
+    row, bit = place_of(geo, cell) >> 5, bit_of(place_of(geo, cell))
     s["open_rows"][row] &= ~bit
     s["collapsed_rows"][row] |= bit
     s["collapsed"][cell] = player
@@ -136,6 +137,13 @@ def marked_row(states, i, number):
     """Cells of a row with a marker of any colour."""
     rows = states[i]["marker_rows"]
     return np.int64(rows[1, number] | rows[2, number] | rows[3, number] | rows[4, number])
+
+
+@jit
+def stacks_in_row(geo, states, i, number):
+    """Cells of a row with a stack."""
+    s = states[i]
+    return board_row(geo, number) & ~np.int64(s["open_rows"][number] | s["collapsed_rows"][number])
 
 
 @jit

@@ -6,7 +6,7 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.board import add_marker, lift_stack, remove_ring
-from ringrift.game.cellset import step_of
+from ringrift.game.cellset import cell_at, place_of, step_of
 from ringrift.game.geometry import NONE, ROWS
 from ringrift.game.movement import can_capture_along, capturable, cross, free_end, land
 from ringrift.game.moves import pack
@@ -16,7 +16,7 @@ from ringrift.game.moves import pack
 def add_captures(geo, states, i, cell, step, end, kind, out, n):
     """Append the captures of a stack along one ray whose first `end` cells are free."""
     s = states[i]
-    place = np.int64(geo.place[cell])
+    place = place_of(geo, cell)
     target = capturable(geo, states, i, place + (end + 1) * step, np.int64(s["cap"][cell]))
     if target == NONE:
         return n
@@ -24,7 +24,7 @@ def add_captures(geo, states, i, cell, step, end, kind, out, n):
     nearest = max(end + 2, np.int64(s["height"][cell]))
     place += nearest * step
     for _ in range(nearest, beyond + 1):
-        out[n] = pack(kind, cell, target, np.int64(geo.cell_at[place]), 0, 0, 0)
+        out[n] = pack(kind, cell, target, cell_at(geo, place), 0, 0, 0)
         n += 1
         place += step
     return n
@@ -35,7 +35,7 @@ def add_captures_from(geo, states, i, cell, kind, out, n):
     """Append all captures of the stack on `cell`."""
     for direction in range(geo.n_dirs):
         step = step_of(geo, direction)
-        end = free_end(states, i, np.int64(geo.place[cell]), step, 0, ROWS)
+        end = free_end(states, i, place_of(geo, cell), step, 0, ROWS)
         n = add_captures(geo, states, i, cell, step, end, kind, out, n)
     return n
 
@@ -46,7 +46,7 @@ def can_capture(geo, states, i, cell):
     s = states[i]
     if s["top"][cell] != s["player"]:
         return False
-    place, height, cap = np.int64(geo.place[cell]), np.int64(s["height"][cell]), np.int64(s["cap"][cell])
+    place, height, cap = place_of(geo, cell), np.int64(s["height"][cell]), np.int64(s["cap"][cell])
     for direction in range(geo.n_dirs):
         step = step_of(geo, direction)
         end = free_end(states, i, place, step, 0, ROWS)

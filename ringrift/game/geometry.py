@@ -4,9 +4,9 @@ Cells are numbered row by row: ascending y, then ascending x. Hex boards use axi
 left out. Directions are numbered so that `d` and `d + n_axes` are opposite and the first `n_axes` of them are
 the line axes in the order of section 1.2.
 
-A set of cells is a list of 32 rows, one integer each. The *place* of a cell is `32 * row + bit`: a step along a
-ray adds a constant to it. `MARGIN` empty rows and columns surround the board, so that three steps in any
-direction stay within the list.
+A set of cells is a list of 32 rows, one integer each. The *place* of a cell is `32 * row + bit`: a step
+along a ray adds a constant to it. `MARGIN` empty rows and columns surround the board, so that three steps in
+any direction stay within the list.
 """
 
 from __future__ import annotations
@@ -37,48 +37,51 @@ _SIDE = {"square8": 8, "square19": 19}
 
 _SQUARE_AXES = ((1, 0), (1, 1), (0, 1), (1, -1))
 _HEX_AXES = ((1, 0), (1, -1), (0, -1))
-_ORTHOGONAL = ((1, 0), (0, 1), (-1, 0), (0, -1))
+
+
+TABLES = np.dtype(
+    [
+        ("place", np.int16, MAX_CELLS),  # place of a cell in a cell set
+        ("cell_at", np.int16, ROWS * ROWS),  # cell at a place, `NONE` off the board
+        ("first_cell", np.int16, ROWS + 1),  # lowest cell in a row or in a later one
+        ("dx", np.int16, 8),  # one step in each direction
+        ("dy", np.int16, 8),
+        ("step", np.int16, 8),  # what one step adds to a place
+        ("board_rows", np.int32, ROWS),  # the set of all cells
+    ],
+    align=True,
+)
 
 
 class Geometry(NamedTuple):
-    """Everything about one board that never changes. Absent cells are `NONE`."""
+    """Everything about one board that never changes.
+
+    The tables are one record, read by the functions of `ringrift.game.cellset`: as an argument of a compiled
+    function an array costs seven words wherever the call is not inlined.
+    """
 
     board: int
     """Position of the board in `ringrift.game.config.BOARDS`."""
     n_cells: int
+    n_rows: int
+    """Rows of the board; the first one is row `MARGIN`."""
     n_axes: int
     """Line axes: 4 on square boards, 3 on hex boards."""
     n_dirs: int
     """Ray directions: 8 or 6."""
-    max_moves: int
-    """No position has more legal moves than this."""
-    rays: npt.NDArray[np.int16]
-    """(n_cells, n_dirs, width): the cells met when walking from a cell, nearest first, then `NONE`."""
-    ray_length: npt.NDArray[np.int16]
-    """(n_cells, n_dirs): how many cells each ray has."""
-    neighbours: npt.NDArray[np.int16]
-    """(n_cells, 6): territory adjacency, 4 orthogonal or 6 hex neighbours, then `NONE`."""
-    xy: npt.NDArray[np.int16]
-    """(n_cells, 2): coordinates of a cell."""
-    step: npt.NDArray[np.int16]
-    """(n_dirs, 2): dx and dy of each direction."""
-    place: npt.NDArray[np.int16]
-    """(n_cells,): place of a cell in a cell set."""
-    cell_at: npt.NDArray[np.int16]
-    """(1024,): cell at a place, `NONE` off the board."""
-    first_cell: npt.NDArray[np.int16]
-    """(33,): lowest cell in a row or in a later one."""
-    board_rows: npt.NDArray[np.int32]
-    """(32,): the set of all cells."""
-    n_rows: int
-    """Rows of the board; the first one is row `MARGIN`."""
     lean: int
-    """Territory neighbours in the row before are dx = 0 and dx = `lean`: 0 on square boards, 1 on hex boards."""
+    """Territory neighbours in the row before have dx = 0 and dx = `lean`: 0 on square, 1 on hex boards."""
     spreads: int
     """1 where a collapsing border spreads to all eight cells around (section 1.2); 0 on `hexagonal`."""
+    max_moves: int
+    """Room for a legal set: no position has more moves than this."""
+    tables: npt.NDArray[np.void]
+    """(1,) of `TABLES`, read-only."""
 
 
-def _coordinates(board: str) -> list[tuple[int, int]]:
+@cache
+def coordinates(board: str) -> list[tuple[int, int]]:
+    """Return (x, y) of every cell, by cell number."""
     if board in _SIDE:
         side = range(_SIDE[board])
         return [(x, y) for y in side for x in side]
@@ -89,82 +92,64 @@ def _coordinates(board: str) -> list[tuple[int, int]]:
 
 @cache
 def _index(board: str) -> dict[tuple[int, int], int]:
-    return {xy: cell for cell, xy in enumerate(_coordinates(board))}
+    return {xy: cell for cell, xy in enumerate(coordinates(board))}
 
 
-def _ray(index: dict[tuple[int, int], int], start: tuple[int, int], step: tuple[int, int]) -> list[int]:
-    cells = []
-    x, y = start[0] + step[0], start[1] + step[1]
-    while (x, y) in index:
-        cells.append(index[x, y])
-        x, y = x + step[0], y + step[1]
-    return cells
-
-
-def _table(lists: list[list[int]], width: int) -> npt.NDArray[np.int16]:
-    """Pad lists of cells with `NONE` to one read-only table."""
-    table = np.full((len(lists), width), NONE, dtype=np.int16)
-    for row, cells in enumerate(lists):
-        table[row, : len(cells)] = cells
-    return table
-
-
-def _adjacent(board: str, offsets: tuple[tuple[int, int], ...]) -> list[list[int]]:
-    index = _index(board)
-    return [
-        [index[x + dx, y + dy] for dx, dy in offsets if (x + dx, y + dy) in index]
-        for x, y in _coordinates(board)
-    ]
-
-
-def _cell_sets(cells: list[tuple[int, int]]) -> dict[str, npt.NDArray[np.generic]]:
-    """Build the tables that lead from cells to places and back."""
+def _tables(board: str, directions: tuple[tuple[int, int], ...]) -> npt.NDArray[np.void]:
+    cells = coordinates(board)
     left, top = min(x for x, _ in cells), min(y for _, y in cells)
-    place = np.array([ROWS * (y - top + MARGIN) + x - left + MARGIN for x, y in cells], dtype=np.int16)
-    cell_at = np.full(ROWS * ROWS, NONE, dtype=np.int16)
-    cell_at[place] = np.arange(len(cells))
-    board_rows = np.zeros(ROWS, dtype=np.int32)
-    np.bitwise_or.at(board_rows, place // ROWS, np.int32(1) << place % ROWS)
-    first_cell = np.searchsorted(place, ROWS * np.arange(ROWS + 1)).astype(np.int16)
-    return {"place": place, "cell_at": cell_at, "first_cell": first_cell, "board_rows": board_rows}
+    place = np.array([ROWS * (y - top + MARGIN) + x - left + MARGIN for x, y in cells])
+    built = np.zeros(1, dtype=TABLES)
+    built["place"][0, : len(cells)] = place
+    built["cell_at"][0] = NONE
+    built["cell_at"][0, place] = np.arange(len(cells))
+    built["first_cell"][0] = np.searchsorted(place, ROWS * np.arange(ROWS + 1))
+    np.bitwise_or.at(built["board_rows"][0], place // ROWS, 1 << place % ROWS)
+    for direction, (dx, dy) in enumerate(directions):
+        built["dx"][0, direction], built["dy"][0, direction] = dx, dy
+        built["step"][0, direction] = ROWS * dy + dx
+    built.flags.writeable = False
+    return built
+
+
+def _directions(board: str) -> tuple[tuple[int, int], ...]:
+    axes = _HEX_AXES if board in _RADIUS else _SQUARE_AXES
+    return axes + tuple((-dx, -dy) for dx, dy in axes)
+
+
+def ray(board: str, cell: int, direction: int) -> list[int]:
+    """Return the cells met when walking from a cell, nearest first."""
+    index, (dx, dy) = _index(board), _directions(board)[direction]
+    x, y = coordinates(board)[cell]
+    cells = []
+    while (x + dx, y + dy) in index:
+        x, y = x + dx, y + dy
+        cells.append(index[x, y])
+    return cells
 
 
 @cache
 def geometry(board: str) -> Geometry:
-    """Return the tables of a board; the arrays are shared and read-only."""
+    """Return the constants of a board, always the same object."""
     if board not in BOARDS:
         raise BadInput(f"unknown board {board!r}", hint=f"use one of {', '.join(BOARDS)}")
-    index, cells = _index(board), _coordinates(board)
+    cells, directions = coordinates(board), _directions(board)
     is_hex = board in _RADIUS
-    axes = _HEX_AXES if is_hex else _SQUARE_AXES
-    directions = axes + tuple((-dx, -dy) for dx, dy in axes)
-    touching = directions if is_hex else _ORTHOGONAL
-    walks = [_ray(index, cell, step) for cell in cells for step in directions]
-    lengths = np.array([len(walk) for walk in walks], dtype=np.int16).reshape(len(cells), -1)
-    width = int(lengths.max()) + 1
-    built = Geometry(
+    reached = sum(len(ray(board, cell, way)) for cell in range(len(cells)) for way in range(len(directions)))
+    return Geometry(
         board=BOARDS.index(board),
         n_cells=len(cells),
-        n_axes=len(axes),
+        n_rows=len({y for _, y in cells}),
+        n_axes=len(directions) // 2,
         n_dirs=len(directions),
+        lean=int(is_hex),
+        spreads=int(board != "hexagonal"),
         # A stack reaches a given cell either by a move or over the one first target of that ray, so there
         # are at most as many moves as ray cells; placements are at most three a cell, which are written
         # three at a time; two more may be skips or the swap.
-        max_moves=max(int(lengths.sum()), 3 * len(cells)) + 5,
-        rays=_table(walks, width).reshape(len(cells), len(directions), width),
-        ray_length=lengths,
-        neighbours=_table(_adjacent(board, touching), 6),
-        xy=np.array(cells, dtype=np.int16),
-        step=np.array(directions, dtype=np.int16),
-        n_rows=len({y for _, y in cells}),
-        lean=int(is_hex),
-        spreads=int(board != "hexagonal"),
-        **_cell_sets(cells),
+        max_moves=max(reached, 3 * len(cells)) + 5,
+        tables=_tables(board, directions),
     )
-    for table in built:
-        if isinstance(table, np.ndarray):
-            table.flags.writeable = False
-    return built
 
 
 def cell_index(board: str, x: int, y: int) -> int:
@@ -174,5 +159,4 @@ def cell_index(board: str, x: int, y: int) -> int:
 
 def cell_xy(board: str, cell: int) -> tuple[int, int]:
     """Return (x, y) of a cell."""
-    x, y = geometry(board).xy[cell]
-    return int(x), int(y)
+    return coordinates(board)[cell]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.capture import add_captures, add_captures_from
-from ringrift.game.cellset import next_cell, step_of
+from ringrift.game.cellset import next_cell, place_of, step_of
 from ringrift.game.elimination import add_forced_eliminations, add_owed_eliminations
 from ringrift.game.geometry import NONE, ROWS
 from ringrift.game.lines import add_line_decisions
@@ -39,7 +39,7 @@ def add_stack_actions(geo, states, i, cell, out, n):
     """Append every move and capture of the stack on `cell`."""
     for direction in range(geo.n_dirs):
         step = step_of(geo, direction)
-        end = free_end(states, i, np.int64(geo.place[cell]), step, 0, ROWS)
+        end = free_end(states, i, place_of(geo, cell), step, 0, ROWS)
         n = add_stack_moves(geo, states, i, cell, step, end, out, n)
         n = add_captures(geo, states, i, cell, step, end, OVERTAKING_CAPTURE, out, n)
     return n

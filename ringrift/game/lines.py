@@ -6,7 +6,7 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.board import collapse
-from ringrift.game.cellset import holds, shifted, step_of
+from ringrift.game.cellset import cell_beyond, direction_of, holds, place_of, shifted, step_of
 from ringrift.game.geometry import MARGIN
 from ringrift.game.moves import CHOOSE_LINE, NO_LINE, PROCESS_LINE, pack
 from ringrift.game.phases import OWED_LINE
@@ -17,8 +17,8 @@ def run_length(geo, states, i, cell, direction, player, without):
     """Markers of the player met one after another when walking from `cell`; `without` counts as empty."""
     rows = states[i]["marker_rows"][player]
     step = step_of(geo, direction)
-    place = np.int64(geo.place[cell]) + step
-    end = np.int64(geo.place[without])
+    place = place_of(geo, cell) + step
+    end = place_of(geo, without)
     length = 0
     while place != end and holds(rows, place):
         length += 1
@@ -30,7 +30,7 @@ def run_length(geo, states, i, cell, direction, player, without):
 def line_from(geo, states, i, cell, axis, player):
     """Length of the maximal run of the player's markers that starts at the marker on `cell`, else 0."""
     rows = states[i]["marker_rows"][player]
-    if holds(rows, np.int64(geo.place[cell]) - step_of(geo, axis)):
+    if holds(rows, place_of(geo, cell) - step_of(geo, axis)):
         return 0
     return 1 + run_length(geo, states, i, cell, axis, player, cell)
 
@@ -46,7 +46,7 @@ def has_line(geo, states, i, player):
         if rows[number] == 0:
             continue
         for axis in range(geo.n_axes):
-            dx, dy = np.int64(geo.step[axis, 0]), np.int64(geo.step[axis, 1])
+            dx, dy = direction_of(geo, axis)
             begun = np.int64(rows[number])
             for step in range(1, np.int64(s["line_length"])):
                 begun &= shifted(rows, number, step * dx, step * dy)
@@ -96,7 +96,7 @@ def collapse_run(geo, states, i, cell, axis, first, count):
         if place == 0:
             collapse(geo, states, i, cell, player)
         else:
-            collapse(geo, states, i, np.int64(geo.rays[cell, axis, place - 1]), player)
+            collapse(geo, states, i, cell_beyond(geo, cell, axis, place), player)
 
 
 @jit

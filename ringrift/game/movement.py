@@ -13,7 +13,7 @@ from ringrift.game.board import (
     put_stack,
     remove_marker,
 )
-from ringrift.game.cellset import holds, next_cell, step_of
+from ringrift.game.cellset import cell_at, holds, next_cell, place_of, step_of
 from ringrift.game.geometry import NONE
 from ringrift.game.moves import MOVE_STACK, pack
 
@@ -32,7 +32,7 @@ def free_end(states, i, place, step, taken, stop):
 @jit
 def distance_between(geo, cell, other):
     """Steps from one cell to another one on a ray of it."""
-    place, end = np.int64(geo.place[cell]), np.int64(geo.place[other])
+    place, end = place_of(geo, cell), place_of(geo, other)
     return max(abs((end & 31) - (place & 31)), abs((end >> 5) - (place >> 5)))
 
 
@@ -40,9 +40,9 @@ def distance_between(geo, cell, other):
 def add_stack_moves(geo, states, i, cell, step, end, out, n):
     """Append the moves of a stack along one ray whose first `end` cells are free."""
     height = np.int64(states[i]["height"][cell])
-    place = np.int64(geo.place[cell]) + height * step
+    place = place_of(geo, cell) + height * step
     for _ in range(height, end + 1):
-        out[n] = pack(MOVE_STACK, cell, 0, np.int64(geo.cell_at[place]), 0, 0, 0)
+        out[n] = pack(MOVE_STACK, cell, 0, cell_at(geo, place), 0, 0, 0)
         n += 1
         place += step
     return n
@@ -52,7 +52,7 @@ def add_stack_moves(geo, states, i, cell, step, end, out, n):
 def capturable(geo, states, i, place, cap):
     """The cell at that place if it holds a stack of at most that cap, else `NONE`."""
     s = states[i]
-    cell = np.int64(geo.cell_at[place])
+    cell = cell_at(geo, place)
     if cell == NONE or s["height"][cell] == 0 or s["cap"][cell] > cap:
         return NONE
     return cell
@@ -70,7 +70,7 @@ def can_capture_along(geo, states, i, place, step, end, height, cap):
 @jit
 def can_act_from(geo, states, i, cell, height, cap):
     """True when a stack of that height and cap on `cell` would have a move or a capture (section 4.3)."""
-    place = np.int64(geo.place[cell])
+    place = place_of(geo, cell)
     for direction in range(geo.n_dirs):
         step = step_of(geo, direction)
         end = free_end(states, i, place, step, 0, height)
@@ -99,12 +99,12 @@ def cross(geo, states, i, cell, to):
     """Pass over the markers strictly between two cells: own ones collapse, others turn own."""
     s = states[i]
     player = np.int64(s["player"])
-    place, end = np.int64(geo.place[cell]), np.int64(geo.place[to])
+    place, end = place_of(geo, cell), place_of(geo, to)
     distance = distance_between(geo, cell, to)
     step = (end - place) // distance
     for _ in range(distance - 1):
         place += step
-        passed = np.int64(geo.cell_at[place])
+        passed = cell_at(geo, place)
         owner = np.int64(s["marker"][passed])
         if owner == player:
             collapse(geo, states, i, passed, player)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ringrift.game._jit import jit
-from ringrift.game.board import is_bare, lift_stack, marked_row, put_stack
-from ringrift.game.cellset import shifted
-from ringrift.game.geometry import MARGIN
-from ringrift.game.movement import can_act_from, can_any_stack_act
+from ringrift.game.board import is_bare, lift_stack, marked_row, put_stack, stacks_in_row
+from ringrift.game.cellset import direction_of, first_cell, place_of, shifted, step_of
+from ringrift.game.geometry import MARGIN, NONE, ROWS
+from ringrift.game.movement import can_act_from, can_any_stack_act, capturable, free_end
 from ringrift.game.moves import NO_PLACEMENT, PLACE_RING, SKIP_PLACEMENT, SWAP_SIDES, at_cell
 from ringrift.game.recovery import recovery_eligible
 
@@ -32,7 +32,7 @@ def reach_of_row(geo, states, i, number, goal):
     open_rows = states[i]["open_rows"]
     one = two = three = 0
     for direction in range(geo.n_dirs):
-        dx, dy = np.int64(geo.step[direction, 0]), np.int64(geo.step[direction, 1])
+        dx, dy = direction_of(geo, direction)
         first = shifted(open_rows, number, dx, dy)
         second = first & shifted(open_rows, number, 2 * dx, 2 * dy)
         one |= first
@@ -105,9 +105,9 @@ def add_free_row(geo, number, bare, most, out, n):
 
     Three are written for every cell and counted only where they hold, which spares the branches.
     """
-    first = np.int64(geo.first_cell[number])
-    row = bare >> (np.int64(geo.place[first]) & 31)
-    for cell in range(first, np.int64(geo.first_cell[number + 1])):
+    first = first_cell(geo, number)
+    row = bare >> (place_of(geo, first) & 31)
+    for cell in range(first, first_cell(geo, number + 1)):
         for count in range(1, MOST_RINGS + 1):
             out[n + count - 1] = at_cell(PLACE_RING, cell, count)
         n += most * (row & 1)
@@ -116,17 +116,55 @@ def add_free_row(geo, number, bare, most, out, n):
 
 
 @jit
+def capture_counts(geo, states, i, cell, most):
+    """Bit set of the counts, 1 to `most`, of which a new stack on a bare cell could capture."""
+    place = place_of(geo, cell)
+    counts = 0
+    for direction in range(geo.n_dirs):
+        step = step_of(geo, direction)
+        end = free_end(states, i, place, step, 0, ROWS)
+        target = capturable(geo, states, i, place + (end + 1) * step, most)
+        if target != NONE:
+            beyond = free_end(states, i, place, step, end + 1, max(end + 2, most))
+            for count in range(np.int64(states[i]["cap"][target]), most + 1):
+                counts |= np.int64(max(end + 2, count) <= beyond) << count
+    return counts
+
+
+@jit
+def bare_counts(geo, states, i, cell, reach, most):
+    """Bit set of the counts that may be placed on a bare cell."""
+    one, two, three = reach
+    bit = place_of(geo, cell) & 31
+    counts = (one >> bit & 1) << 1 | (two >> bit & 1) << 2 | (three >> bit & 1) << 3
+    if counts >> most & 1 == 0:
+        # A stack of n rings moves wherever n steps are free: only the others need a capture.
+        counts |= capture_counts(geo, states, i, cell, most)
+    return counts
+
+
+@jit
+def may_top(geo, states, i, cell, reach, player):
+    """True when one more ring may be placed on the stack on `cell`."""
+    height = np.int64(states[i]["height"][cell]) + 1
+    bit = place_of(geo, cell) & 31
+    if height <= MOST_RINGS and reach_for(height, reach) >> bit & 1 == 1:
+        return True
+    return may_place(geo, states, i, cell, 1, player)
+
+
+@jit
 def add_tight_row(geo, states, i, number, reach, most, player, out, n):
     """Append the placements on a row where some stack may have to rely on a capture."""
-    for cell in range(np.int64(geo.first_cell[number]), np.int64(geo.first_cell[number + 1])):
-        bit = np.int64(geo.place[cell]) & 31
-        bare = is_bare(states, i, cell)
-        for count in range(1, most + 1):
-            # A stack of n rings moves wherever n steps are free: then its capture need not be looked for.
-            moves = bare and reach_for(count, reach) >> bit & 1 == 1
-            if moves or may_place(geo, states, i, cell, count, player):
+    for cell in range(first_cell(geo, number), first_cell(geo, number + 1)):
+        if is_bare(states, i, cell):
+            counts = bare_counts(geo, states, i, cell, reach, most)
+            for count in range(1, most + 1):
                 out[n] = at_cell(PLACE_RING, cell, count)
-                n += 1
+                n += counts >> count & 1
+        elif states[i]["height"][cell] > 0 and may_top(geo, states, i, cell, reach, player):
+            out[n] = at_cell(PLACE_RING, cell, 1)
+            n += 1
     return n
 
 
@@ -139,8 +177,8 @@ def add_placements(geo, states, i, out, n):
     if most > 0:
         for number in range(MARGIN, MARGIN + geo.n_rows):
             bare = np.int64(s["open_rows"][number]) & ~marked_row(states, i, number)
-            stacks = np.int64(geo.board_rows[number]) & ~np.int64(s["open_rows"][number] | s["collapsed_rows"][number])
-            reach = reach_of_row(geo, states, i, number, bare)
+            stacks = stacks_in_row(geo, states, i, number)
+            reach = reach_of_row(geo, states, i, number, bare | stacks)
             if bare & ~reach_for(most, reach) | stacks == 0:
                 n = add_free_row(geo, number, bare, most, out, n)
             else:

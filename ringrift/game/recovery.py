@@ -6,7 +6,7 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.board import add_marker, buried_depth, eliminate_ring, is_blocked, remove_marker
-from ringrift.game.cellset import step_of
+from ringrift.game.cellset import cell_beyond
 from ringrift.game.geometry import NONE
 from ringrift.game.lines import collapse_run, run_length
 from ringrift.game.moves import (
@@ -99,7 +99,7 @@ def add_slides(geo, states, i, lines, payer, out, n):
         if s["marker"][cell] != s["player"]:
             continue
         for direction in range(geo.n_dirs):
-            to = np.int64(geo.cell_at[np.int64(geo.place[cell]) + step_of(geo, direction)])
+            to = cell_beyond(geo, cell, direction, 1)
             if to == NONE or not is_slide_goal(states, i, to):
                 continue
             struck = is_blocked(states, i, to)
@@ -157,7 +157,7 @@ def collapse_slide(geo, states, i, cell, to, move):
     """Collapse the run that a line slide has made, or its chosen window."""
     axis = recovery_axis(move)
     behind = cells_behind(geo, states, i, cell, to, axis)
-    first = to if behind == 0 else np.int64(geo.rays[to, axis + geo.n_axes, behind - 1])
+    first = to if behind == 0 else cell_beyond(geo, to, axis + geo.n_axes, behind)
     if move_count(move) == COLLAPSE_ALL:
         length = run_through(geo, states, i, cell, to, axis)
         collapse_run(geo, states, i, first, axis, 0, length)

@@ -69,37 +69,37 @@ POSITION = np.dtype(
 )
 
 
+MAX_RUNS = 400
+"""Runs that fit on a board: 25 rows, every other cell of each."""
+
+WORK = np.dtype(
+    [
+        ("run", np.int64, MAX_RUNS),  # cells of a family side by side in one row, as bits of that row
+        ("row", np.int64, MAX_RUNS),  # row of the run
+        ("root", np.int64, MAX_RUNS),  # first run of the component that a run belongs to
+        # Per component, at its first run:
+        ("controllers", np.int64, MAX_RUNS),  # bit set of the seats that control a stack inside
+        ("paying", np.int64, MAX_RUNS),  # 1 if a stack inside could pay for a region, else 0
+        ("colours", np.int64, MAX_RUNS),  # bit set of the marker colours inside or around it
+        # Cell sets:
+        ("payers", np.int64, ROWS),  # stacks that could pay for a region
+        ("region", np.int64, ROWS),  # a region
+        ("border", np.int64, ROWS),  # the markers that collapse with it
+    ]
+)
+
+
 class Scratch(NamedTuple):
     """Working memory of the compiled functions: one per thread, any content between calls."""
 
     moves: npt.NDArray[np.int64]
     """(max_moves,): a legal set."""
-    run: npt.NDArray[np.int64]
-    """(max_runs,): cells of one row that lie side by side in a family, as bits of that row."""
-    row: npt.NDArray[np.int64]
-    """(max_runs,): row of the run."""
-    root: npt.NDArray[np.int64]
-    """(max_runs,): first run of the component that a run belongs to."""
-    controllers: npt.NDArray[np.int64]
-    """(max_runs,): per component, at its first run: bit set of the seats that control a stack inside."""
-    paying: npt.NDArray[np.int64]
-    """(max_runs,): per component, at its first run: not 0 if a stack inside could pay for a region."""
-    colours: npt.NDArray[np.int64]
-    """(max_runs,): per component, at its first run: bit set of the marker colours inside or around it."""
-    payers: npt.NDArray[np.int64]
-    """(32,): cell set of the stacks that could pay for a region."""
-    region: npt.NDArray[np.int64]
-    """(32,): cell set of a region."""
-    border: npt.NDArray[np.int64]
-    """(32,): cell set of the markers that collapse with a region."""
+    work: npt.NDArray[np.void]
+    """(1,) of `WORK`."""
 
 
 def new_scratch(board: str) -> Scratch:
-    geo = geometry(board)
-    max_runs = geo.n_rows * ROWS // 2
-    sizes = {name: max_runs for name in Scratch._fields}
-    sizes |= {"moves": geo.max_moves, "payers": ROWS, "region": ROWS, "border": ROWS}
-    return Scratch(**{name: np.zeros(size, dtype=np.int64) for name, size in sizes.items()})
+    return Scratch(np.zeros(geometry(board).max_moves, dtype=np.int64), np.zeros(1, dtype=WORK))
 
 
 def new_positions(count: int) -> npt.NDArray[np.void]:
@@ -127,4 +127,4 @@ def start(states: npt.NDArray[np.void], i: int, config: GameConfig, *, swap: boo
     position["territory_threshold"] = config.territory_minimum
     position["lps_required"] = 3
     position["rng"] = 1
-    position["open_rows"] = geometry(config.board).board_rows
+    position["open_rows"] = geometry(config.board).tables[0]["board_rows"]

@@ -12,10 +12,11 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.board import bit_of, buried_depth, collapse, lift_stack, marked_row
-from ringrift.game.cellset import lowest_bit, lowest_cell, next_cell
+from ringrift.game.cellset import board_row, lowest_bit, lowest_cell, next_cell, place_of
 from ringrift.game.geometry import MARGIN, NONE, ROWS
 from ringrift.game.moves import CHOOSE_TERRITORY, NO_TERRITORY, SKIP_TERRITORY, pack
 from ringrift.game.phases import OWED_RECOVERY, OWED_TERRITORY
+
 
 @jit
 def root_of(root, run):
@@ -32,13 +33,14 @@ def join_above(scratch, above, end, number, reach):
 
     Returns by how many the components have grown: 1 for a run on its own, less for each one joined.
     """
+    work = scratch.work[0]
     root = number
-    scratch.root[number] = number
+    work["root"][number] = number
     grown = 1
-    while above < end and scratch.run[above] & reach != 0:
-        other = root_of(scratch.root, above)
+    while above < end and work["run"][above] & reach != 0:
+        other = root_of(work["root"], above)
         if other != root:
-            scratch.root[max(root, other)] = min(root, other)
+            work["root"][max(root, other)] = min(root, other)
             root = min(root, other)
             grown -= 1
         above += 1
@@ -53,20 +55,20 @@ def label_runs(geo, states, i, family, scratch):
     runs and of components; `scratch.root` leads to the first run of a component, in which its smallest cell
     is the lowest. Source: run-based two-pass labelling (He, Chao and Suzuki, 2008).
     """
+    work = scratch.work[0]
     s = states[i]
     runs = components = above = 0
     for number in range(MARGIN, MARGIN + geo.n_rows):
         first = runs
-        rest = np.int64(
-            geo.board_rows[number] & ~(s["collapsed_rows"][number] | s["marker_rows"][family, number])
-        )
+        bounds = s["collapsed_rows"][number] | s["marker_rows"][family, number]
+        rest = board_row(geo, number) & ~np.int64(bounds)
         while rest != 0:
             low = lowest_bit(rest)
             run = rest & ~(rest + low)
             rest ^= run
-            scratch.run[runs] = run
-            scratch.row[runs] = number
-            while above < first and scratch.run[above] < low:
+            work["run"][runs] = run
+            work["row"][runs] = number
+            while above < first and work["run"][above] < low:
                 above += 1
             components += join_above(scratch, above, first, runs, run | run << geo.lean)
             runs += 1
@@ -77,8 +79,9 @@ def label_runs(geo, states, i, family, scratch):
 @jit
 def point_to_roots(scratch, runs):
     """Let every run lead to the first one of its component at once."""
+    work = scratch.work[0]
     for run in range(runs):
-        scratch.root[run] = scratch.root[scratch.root[run]]
+        work["root"][run] = work["root"][work["root"][run]]
 
 
 @jit
@@ -93,16 +96,17 @@ def can_pay(states, i, cell):
 @jit
 def find_payers(geo, states, i, scratch):
     """Fill `scratch.payers`; return False when no stack could pay."""
+    work = scratch.work[0]
     s = states[i]
     found = False
     for number in range(MARGIN, MARGIN + geo.n_rows):
-        scratch.payers[number] = s["top_rows"][s["player"], number] if s["recovered"] == 0 else 0
-        found |= scratch.payers[number] != 0
+        work["payers"][number] = s["top_rows"][s["player"], number] if s["recovered"] == 0 else 0
+        found |= work["payers"][number] != 0
     if s["recovered"] == 1:
         for cell in range(geo.n_cells):
             if can_pay(states, i, cell):
-                place = np.int64(geo.place[cell])
-                scratch.payers[place >> 5] |= bit_of(place)
+                place = place_of(geo, cell)
+                work["payers"][place >> 5] |= bit_of(place)
                 found = True
     return found
 
@@ -132,22 +136,23 @@ def note_components(geo, states, i, family, runs, scratch):
     These are the colours inside for family 0, else the family's own colour where it bounds the component.
     Returns how many components hold a stack that could pay.
     """
+    work = scratch.work[0]
     s = states[i]
     players = np.int64(s["players"])
     markers = s["marker_rows"]
     paying = 0
     for number in range(runs):
-        root, run, row = scratch.root[number], scratch.run[number], scratch.row[number]
+        root, run, row = work["root"][number], work["run"][number], work["row"][number]
         if root == number:
-            scratch.controllers[root] = scratch.paying[root] = scratch.colours[root] = 0
-        scratch.controllers[root] |= bits_met(s["top_rows"], row, players, run)
+            work["controllers"][root] = work["paying"][root] = work["colours"][root] = 0
+        work["controllers"][root] |= bits_met(s["top_rows"], row, players, run)
         if family == 0:
-            scratch.colours[root] |= bits_met(markers, row, players, run)
+            work["colours"][root] |= bits_met(markers, row, players, run)
         elif touches(geo, markers[family], row, run):
-            scratch.colours[root] = 1 << family
-        if scratch.payers[row] & run != 0:
-            paying += np.int64(scratch.paying[root] == 0)
-            scratch.paying[root] = 1
+            work["colours"][root] = 1 << family
+        if work["payers"][row] & run != 0:
+            paying += np.int64(work["paying"][root] == 0)
+            work["paying"][root] = 1
     return paying
 
 
@@ -188,18 +193,19 @@ def admitting_family(states, i, family, inside, colours, active):
 @jit
 def add_family(geo, states, i, scratch, family, active, out, n):
     """Append the regions of one family; needs `scratch.payers`. A single component holds every payer."""
+    work = scratch.work[0]
     runs, components = label_runs(geo, states, i, family, scratch)
     if components <= 1:
         return n
     point_to_roots(scratch, runs)
     paying = note_components(geo, states, i, family, runs, scratch)
     for run in range(runs):
-        if scratch.root[run] != run or paying == scratch.paying[run]:
+        if work["root"][run] != run or paying == work["paying"][run]:
             continue
-        inside = count_seats(scratch.controllers[run])
-        under = admitting_family(states, i, family, inside, scratch.colours[run], active)
+        inside = count_seats(work["controllers"][run])
+        under = admitting_family(states, i, family, inside, work["colours"][run], active)
         if under != NONE:
-            cell = lowest_cell(geo, scratch.row[run], scratch.run[run])
+            cell = lowest_cell(geo, work["row"][run], work["run"][run])
             out[n] = pack(CHOOSE_TERRITORY, cell, 0, cell, 0, under, 0)
             n += 1
     return n
@@ -247,24 +253,26 @@ def add_territory_decisions(geo, states, i, scratch, out, n):
 @jit
 def find_region(geo, states, i, scratch, cell, family):
     """Fill `scratch.region` with the component of a family that holds the cell; empty `scratch.border`."""
+    work = scratch.work[0]
     runs, _ = label_runs(geo, states, i, family, scratch)
     point_to_roots(scratch, runs)
-    place = np.int64(geo.place[cell])
+    place = place_of(geo, cell)
     wanted = NONE
     for run in range(runs):
-        if scratch.row[run] == place >> 5 and scratch.run[run] >> (place & 31) & 1 == 1:
-            wanted = scratch.root[run]
+        if work["row"][run] == place >> 5 and work["run"][run] >> (place & 31) & 1 == 1:
+            wanted = work["root"][run]
     for number in range(ROWS):
-        scratch.region[number] = scratch.border[number] = 0
+        work["region"][number] = work["border"][number] = 0
     for run in range(runs):
-        if scratch.root[run] == wanted:
-            scratch.region[scratch.row[run]] |= scratch.run[run]
+        if work["root"][run] == wanted:
+            work["region"][work["row"][run]] |= work["run"][run]
 
 
 @jit
 def find_border(geo, states, i, scratch):
     """Add to the empty `scratch.border` the markers that collapse with `scratch.region`."""
-    region, border = scratch.region, scratch.border
+    work = scratch.work[0]
+    region, border = work["region"], work["border"]
     for number in range(MARGIN, MARGIN + geo.n_rows):
         own, before, behind = region[number], region[number - 1], region[number + 1]
         near = own << 1 | own >> 1 | before | before >> geo.lean | behind | behind << geo.lean
@@ -296,15 +304,16 @@ def claim_cell(geo, states, i, cell):
 @jit
 def apply_region(geo, states, i, scratch, region, family):
     """Claim the region with that smallest cell and its border markers; an elimination is owed."""
+    work = scratch.work[0]
     s = states[i]
     find_region(geo, states, i, scratch, region, family)
     find_border(geo, states, i, scratch)
-    cell = next_cell(geo, scratch.border, -1)
+    cell = next_cell(geo, work["border"], -1)
     while cell != NONE:
         collapse(geo, states, i, cell, np.int64(s["player"]))
-        cell = next_cell(geo, scratch.border, cell)
-    cell = next_cell(geo, scratch.region, -1)
+        cell = next_cell(geo, work["border"], cell)
+    cell = next_cell(geo, work["region"], -1)
     while cell != NONE:
         claim_cell(geo, states, i, cell)
-        cell = next_cell(geo, scratch.region, cell)
+        cell = next_cell(geo, work["region"], cell)
     s["pending"] = OWED_RECOVERY if s["recovered"] == 1 else OWED_TERRITORY

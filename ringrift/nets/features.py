@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ringrift.game._jit import jit
+from ringrift.game.cellset import cell_beyond
 from ringrift.game.geometry import NONE, geometry
 from ringrift.game.moves import (
     CHOOSE_LINE,
@@ -239,9 +240,7 @@ def encode_roles(geo, turned, states, i, move, cells, row):
 @jit
 def line_cell(geo, move, steps):
     """Return the cell that many steps along the run of a line move."""
-    if steps == 0:
-        return move_from(move)
-    return np.int64(geo.rays[move_from(move), line_axis(move), steps - 1])
+    return cell_beyond(geo, move_from(move), line_axis(move), steps)
 
 
 @jit

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ringrift.game.geometry import geometry
+from ringrift.game.geometry import coordinates
 
 _Matrix = tuple[tuple[int, int], tuple[int, int]]
 
@@ -45,7 +45,7 @@ class Grid(NamedTuple):
 @cache
 def grid(board: str) -> Grid:
     """Return the grid of a board; its table (symmetries, cells) is shared and read-only."""
-    xy = geometry(board).xy.astype(np.int64)
+    xy = np.array(coordinates(board), dtype=np.int64)
     centred = 2 * xy - xy.max(0) - xy.min(0)
     side = int(xy[:, 0].max() - xy[:, 0].min()) + 1
     turned = [(centred @ np.array(matrix).T + side - 1) // 2 for matrix in _SYMMETRIES[board]]

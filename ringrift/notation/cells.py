@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import cache
 
 from ringrift.errors import BadInput
-from ringrift.game.geometry import NONE, cell_index, geometry
+from ringrift.game.geometry import NONE, cell_index, cell_xy, coordinates, geometry
 from ringrift.notation.fields import Fields, shown
 
 
 @cache
 def cell_names(board: str) -> tuple[str, ...]:
     """Return the name of each cell, in the order of cell numbers."""
-    return tuple(f"{x},{y}" for x, y in geometry(board).xy.tolist())
+    return tuple(f"{x},{y}" for x, y in coordinates(board))
 
 
 @cache
@@ -26,7 +26,7 @@ def wire_keys(board: str) -> tuple[str, ...]:
     """Return the position key of each cell: with z on hex boards."""
     if not _is_hex(board):
         return cell_names(board)
-    return tuple(f"{x},{y},{-x - y}" for x, y in geometry(board).xy.tolist())
+    return tuple(f"{x},{y},{-x - y}" for x, y in coordinates(board))
 
 
 @cache
@@ -42,7 +42,7 @@ def cell_list(board: str, cells: Iterable[int]) -> str:
 
 def position_json(board: str, cell: int) -> dict[str, int]:
     """Return the position of a cell: no `z` on square boards, always `z` on hex boards."""
-    return vector_json(board, *geometry(board).xy[cell].tolist())
+    return vector_json(board, *cell_xy(board, cell))
 
 
 def vector_json(board: str, x: int, y: int) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from ringrift.game.cellset import cells_of
+from ringrift.game.geometry import ray
 from ringrift.game.moves import (
     CHOOSE_LINE,
     line_axis,
@@ -24,8 +24,7 @@ from ringrift.game.territory import find_region
 def run_cells(game: Game, move: int) -> list[int]:
     """Return the whole run of a line move, first cell first."""
     first, axis = int(move_from(move)), int(line_axis(move))
-    ray = game.geo.rays[first, axis, : int(move_count(move)) - 1]
-    return [first, *ray.tolist()]
+    return [first, *ray(game.config.board, first, axis)[: int(move_count(move)) - 1]]
 
 
 def chosen_cells(game: Game, move: int) -> list[int]:
@@ -41,8 +40,8 @@ def slide_run(game: Game, move: int) -> list[int]:
     cell, to, axis = int(move_from(move)), int(move_to(move)), int(recovery_axis(move))
     behind = int(cells_behind(game.geo, game.states, 0, cell, to, axis))
     length = int(run_through(game.geo, game.states, 0, cell, to, axis))
-    back = game.geo.rays[to, axis + game.geo.n_axes, :behind].tolist()
-    ahead = game.geo.rays[to, axis, : length - behind - 1].tolist()
+    back = ray(game.config.board, to, axis + game.geo.n_axes)[:behind]
+    ahead = ray(game.config.board, to, axis)[: length - behind - 1]
     return [*reversed(back), to, *ahead]
 
 
@@ -55,5 +54,4 @@ def slide_window(game: Game, move: int) -> list[int]:
 def region_cells(game: Game, move: int) -> list[int]:
     """Return the cells of the region that a territory move claims, ascending."""
     find_region(game.geo, game.states, 0, game.scratch, int(move_from(move)), int(move_aux(move)))
-    rows, places = game.scratch.region, game.geo.place.astype(int)
-    return [int(cell) for cell in np.flatnonzero(rows[places >> 5] >> (places & 31) & 1)]
+    return cells_of(game.geo, game.scratch.work[0]["region"])

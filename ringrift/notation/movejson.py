@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ringrift.game import moves as m
-from ringrift.game.geometry import NONE
+from ringrift.game.geometry import NONE, cell_xy
 from ringrift.game.phases import OWED_LINE, OWED_RECOVERY, PENDING_NAMES
 from ringrift.game.play import Game
 from ringrift.notation.cells import position_json, vector_json, wire_keys
@@ -89,7 +89,7 @@ def _describe_recovery(game: Game, move: int) -> dict[str, Any]:
 
 def _describe_line(game: Game, move: int) -> dict[str, Any]:
     run = run_cells(game, move)
-    (x, y), (next_x, next_y) = game.geo.xy[run[:2]].tolist()
+    (x, y), (next_x, next_y) = (cell_xy(game.config.board, cell) for cell in run[:2])
     described: dict[str, Any] = {
         "to": position_json(game.config.board, run[0]),
         "formedLines": [
@@ -108,7 +108,7 @@ def _describe_line(game: Game, move: int) -> dict[str, Any]:
 
 def _describe_region(game: Game, move: int) -> dict[str, Any]:
     """Describe a region, cells by column as the game server lists them; its owner is the border's colour."""
-    cells = sorted(region_cells(game, move), key=lambda cell: game.geo.xy[cell].tolist())
+    cells = sorted(region_cells(game, move), key=lambda cell: cell_xy(game.config.board, cell))
     spaces = _positions(game, cells)
     owner = int(m.move_aux(move)) or game.player
     region = {"spaces": spaces, "controllingPlayer": owner, "isDisconnected": True}

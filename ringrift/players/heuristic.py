@@ -34,6 +34,7 @@ import numpy.typing as npt
 
 from ringrift.game._jit import jit
 from ringrift.game.apply import apply
+from ringrift.game.lines import line_from
 from ringrift.game.movement import can_act_from
 from ringrift.game.playout import copy_position, settle
 from ringrift.game.state import new_positions
@@ -204,12 +205,7 @@ def add_runs(geo, states, i, cell, terms):
     s = states[i]
     seat = int(s["marker"][cell])
     for axis in range(geo.n_axes):
-        back = axis + geo.n_axes
-        if geo.ray_length[cell, back] > 0 and s["marker"][geo.rays[cell, back, 0]] == seat:
-            continue
-        length = 1
-        while length <= geo.ray_length[cell, axis] and s["marker"][geo.rays[cell, axis, length - 1]] == seat:
-            length += 1
+        length = line_from(geo, states, i, cell, axis, seat)
         if length > 1:
             terms[seat, LINES] += (length / s["line_length"]) ** 2
 
