@@ -10,6 +10,7 @@ import numpy as np
 
 from ringrift.game._jit import jit
 from ringrift.game.cellset import board_row, place_of
+from ringrift.game.geometry import HAS_NEIGHBOUR, STAYS_WHOLE
 
 
 @jit
@@ -102,10 +103,33 @@ def buried_depth(states, i, cell, player):
 
 
 @jit
+def around(geo, states, i, family, place):
+    """The 3 x 3 cells at a place that belong to a family (see `territory`), bit `3 * row + column`."""
+    s = states[i]
+    window = 0
+    for row in range(3):
+        number = (place >> 5) - 1 + row
+        bounds = np.int64(s["collapsed_rows"][number] | s["marker_rows"][family, number])
+        window |= (board_row(geo, number) & ~bounds) >> (place & 31) - 1 << 3 * row & 7 << 3 * row
+    return window
+
+
+@jit
+def note_change(geo, states, i, family, place, quality):
+    """Forget that a family is connected unless the cells around the changed one show that it still is."""
+    s = states[i]
+    if s["connected"][family] == 1:
+        window = around(geo, states, i, family, place)
+        s["connected"][family] = geo.tables[0]["holds_together"][window] & quality != 0
+
+
+@jit
 def remove_marker(geo, states, i, cell):
     s = states[i]
     owner = np.int64(s["marker"][cell])
-    s["marker_rows"][owner, place_of(geo, cell) >> 5] &= ~bit_of(place_of(geo, cell))
+    place = place_of(geo, cell)
+    s["marker_rows"][owner, place >> 5] &= ~bit_of(place)
+    note_change(geo, states, i, owner, place, HAS_NEIGHBOUR)
     s["markers"][owner] -= 1
     s["marker"][cell] = 0
 
@@ -114,7 +138,9 @@ def remove_marker(geo, states, i, cell):
 def add_marker(geo, states, i, cell, player):
     """Set a marker on a cell without one."""
     s = states[i]
-    s["marker_rows"][player, place_of(geo, cell) >> 5] |= bit_of(place_of(geo, cell))
+    place = place_of(geo, cell)
+    s["marker_rows"][player, place >> 5] |= bit_of(place)
+    note_change(geo, states, i, player, place, STAYS_WHOLE)
     s["marker"][cell] = player
     s["markers"][player] += 1
 
@@ -125,9 +151,11 @@ def collapse(geo, states, i, cell, player):
     s = states[i]
     if s["marker"][cell] > 0:
         remove_marker(geo, states, i, cell)
-    row, bit = place_of(geo, cell) >> 5, bit_of(place_of(geo, cell))
-    s["open_rows"][row] &= ~bit
-    s["collapsed_rows"][row] |= bit
+    place = place_of(geo, cell)
+    s["open_rows"][place >> 5] &= ~bit_of(place)
+    s["collapsed_rows"][place >> 5] |= bit_of(place)
+    for family in range(s["players"] + 1):
+        note_change(geo, states, i, family, place, STAYS_WHOLE)
     s["collapsed"][cell] = player
     s["territory"][player] += 1
 

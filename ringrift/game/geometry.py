@@ -32,11 +32,17 @@ ROWS = 32
 MARGIN = 3
 """Empty rows and columns around the board in a cell set: as far as a placed stack has to move."""
 
+STAYS_WHOLE, HAS_NEIGHBOUR = 1, 2
+"""What the eight cells around one tell of it: those that touch it are joined without it; some touch it."""
+
 _RADIUS = {"hex8": 4, "hexagonal": 12}
 _SIDE = {"square8": 8, "square19": 19}
 
 _SQUARE_AXES = ((1, 0), (1, 1), (0, 1), (1, -1))
+_SQUARE_DIRECTIONS = _SQUARE_AXES + tuple((-dx, -dy) for dx, dy in _SQUARE_AXES)
 _HEX_AXES = ((1, 0), (1, -1), (0, -1))
+_HEX_DIRECTIONS = _HEX_AXES + tuple((-dx, -dy) for dx, dy in _HEX_AXES)
+_ORTHOGONAL = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
 TABLES = np.dtype(
@@ -48,6 +54,7 @@ TABLES = np.dtype(
         ("dy", np.int16, 8),
         ("step", np.int16, 8),  # what one step adds to a place
         ("board_rows", np.int32, ROWS),  # the set of all cells
+        ("holds_together", np.int8, 512),  # by the cells around: bits `STAYS_WHOLE`, `HAS_NEIGHBOUR`
     ],
     align=True,
 )
@@ -108,13 +115,27 @@ def _tables(board: str, directions: tuple[tuple[int, int], ...]) -> npt.NDArray[
     for direction, (dx, dy) in enumerate(directions):
         built["dx"][0, direction], built["dy"][0, direction] = dx, dy
         built["step"][0, direction] = ROWS * dy + dx
+    touching = _HEX_DIRECTIONS if board in _RADIUS else _ORTHOGONAL
+    built["holds_together"][0] = [_holds_together(around, touching) for around in range(512)]
     built.flags.writeable = False
     return built
 
 
+def _holds_together(around: int, touching: tuple[tuple[int, int], ...]) -> int:
+    """Judge a 3 x 3 window, bit `3 * row + column`, by its cells other than the middle one."""
+    cells = {(bit % 3 - 1, bit // 3 - 1) for bit in range(9) if around >> bit & 1} - {(0, 0)}
+    neighbours = cells & set(touching)
+    joined = set(list(neighbours)[:1])
+    while True:
+        grown = joined | {(x + dx, y + dy) for x, y in joined for dx, dy in touching} & cells
+        if grown == joined:
+            break
+        joined = grown
+    return STAYS_WHOLE * (neighbours <= joined) + HAS_NEIGHBOUR * bool(neighbours)
+
+
 def _directions(board: str) -> tuple[tuple[int, int], ...]:
-    axes = _HEX_AXES if board in _RADIUS else _SQUARE_AXES
-    return axes + tuple((-dx, -dy) for dx, dy in axes)
+    return _HEX_DIRECTIONS if board in _RADIUS else _SQUARE_DIRECTIONS
 
 
 def ray(board: str, cell: int, direction: int) -> list[int]:

@@ -31,6 +31,9 @@ POSITION = np.dtype(
         ("collapsed_rows", np.int32, ROWS),
         ("marker_rows", np.int32, (SEATS, ROWS)),
         ("top_rows", np.int32, (SEATS, ROWS)),  # stacks that the seat controls
+        # 1 = the cells that neither a collapsed space nor a marker of the seat takes (seat 0: of nobody) are
+        # known to be connected; 0 = not known. Follows from the moves alone.
+        ("connected", np.int64, SEATS),
         ("hand", np.int64, SEATS),  # rings not yet placed
         ("eliminated", np.int64, SEATS),  # rings credited to the seat as causer, of any colour
         ("territory", np.int64, SEATS),  # collapsed spaces owned
@@ -127,4 +130,5 @@ def start(states: npt.NDArray[np.void], i: int, config: GameConfig, *, swap: boo
     position["territory_threshold"] = config.territory_minimum
     position["lps_required"] = 3
     position["rng"] = 1
+    position["connected"] = 1
     position["open_rows"] = geometry(config.board).tables[0]["board_rows"]

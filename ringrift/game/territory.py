@@ -212,25 +212,33 @@ def add_family(geo, states, i, scratch, family, active, out, n):
 
 
 @jit
-def bounds_anything(states, i, family):
-    """False when the family's regions are the whole board for want of a marker or a collapsed space."""
+def may_be_cut(states, i):
+    """True when some family is not known to be connected."""
     s = states[i]
-    if family > 0:
-        return s["markers"][family] > 0
-    return s["territory"][1] + s["territory"][2] + s["territory"][3] + s["territory"][4] > 0
+    for family in range(s["players"] + 1):  # noqa: SIM110 - numba compiles no generators
+        if s["connected"][family] == 0:
+            return True
+    return False
+
+
+@jit
+def find_connected(geo, states, i, scratch):
+    """Look again whether the families not known to be connected are."""
+    s = states[i]
+    for family in range(s["players"] + 1):
+        if s["connected"][family] == 0:
+            s["connected"][family] = label_runs(geo, states, i, family, scratch)[1] <= 1
 
 
 @jit
 def add_regions(geo, states, i, scratch, out, n):
     """Append one decision for each region that the mover may claim."""
     s = states[i]
-    if s["recovered"] == 0 and s["stacks"][s["player"]] == 0:
-        return n
-    if not find_payers(geo, states, i, scratch):
+    if not may_be_cut(states, i) or not find_payers(geo, states, i, scratch):
         return n
     active = active_colours(states, i)
     for family in range(s["players"] + 1):
-        if bounds_anything(states, i, family):
+        if s["connected"][family] == 0:
             n = add_family(geo, states, i, scratch, family, active, out, n)
     return n
 

@@ -11,7 +11,7 @@ from ringrift.game.geometry import NONE
 from ringrift.game.lines import has_line
 from ringrift.game.lps import start_turn
 from ringrift.game.phases import ACTIVE, FORCED, LINES, NOTHING_OWED, PLACEMENT, TERRITORY
-from ringrift.game.territory import has_region
+from ringrift.game.territory import find_connected, has_region
 from ringrift.game.victory import check_victory
 
 
@@ -56,6 +56,7 @@ def after_lines(geo, states, i, scratch):
         states[i]["phase"] = FORCED
     else:
         states[i]["phase"] = TERRITORY
+        find_connected(geo, states, i, scratch)
 
 
 @jit
