@@ -113,6 +113,10 @@ MALFORMED: list[tuple[bytes, str]] = [
     (b'{"op":"new","board":"square8","players":' + b"9" * 4_000 + b"}", "bad_input"),
     (b'{"op":1e999}', "bad_input"),
     (b'{"op":NaN}', "bad_input"),
+    (b'{"op":"load","state":{"winner":-Infinity}}', "bad_input"),
+    (b'{"op":"load","state":{"winner":1e999}}', "bad_input"),
+    (b'{"op":"legal","op":"new"}', "bad_input"),
+    (b'{"op":"load","state":{"board":{"stacks":{"3,3":{},"3,3":{}}}}}', "bad_input"),
     (b'{"op":["legal"]}', "bad_input"),
     (b'{"op":"castle"}', "bad_input"),
     (b'{"op":"new"}', "bad_input"),
@@ -176,6 +180,17 @@ def test_an_overlong_line_is_one_request():
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
     assert "more than" in answers[0]["error"]["message"]
     assert answers[1:] == [{"ok": True}]
+
+
+def test_whatever_could_be_loaded_can_be_written_or_is_refused_in_one_line():
+    session = EngineSession()
+    state = session.answer(b'{"op":"new","board":"square8","players":2}') and session.answer(b'{"op":"json"}')
+    for depth in range(900, 1000):
+        past = '[{"type":"place_ring","player":1,"x":' + "[" * depth + "]" * depth + "}]"
+        text = json.dumps(state["state"]).replace('"moveHistory": []', f'"moveHistory": {past}')
+        session.answer_line(f'{{"op":"load","state":{text}}}'.encode())
+        answer = json.loads(session.answer_line(b'{"op":"json"}'))
+        assert "state" in answer or answer["error"]["code"] == "bad_input"
 
 
 def test_an_unforeseen_failure_is_answered_and_the_session_goes_on(monkeypatch):
