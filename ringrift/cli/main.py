@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ringrift.cli import (
+    bench,
     configs,
     controller,
     doctor,
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for verbs in (controller, doctor, records, promotion, production, programs):
     app.add_typer(verbs.app)
+app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")
