@@ -65,13 +65,6 @@ class EngineSession:
         except Exception as error:  # the last resort of a process that must not die
             return _error("internal", f"{type(error).__name__}; the request was not carried out")
 
-    def answer_line(self, line: bytes) -> str:
-        """Answer one request line with one line of JSON; never raises."""
-        try:
-            return _encode(self.answer(line))
-        except RecursionError:  # what was loaded is nested as deep as the reader allows
-            return _encode(_error(BadInput.code, "the answer is nested too deeply"))
-
     @property
     def game(self) -> Game:
         if self._game is None:
@@ -187,7 +180,7 @@ def serve(stdin: IO[Any], stdout: IO[Any]) -> None:
     source: IO[bytes] = getattr(stdin, "buffer", stdin)
     session = EngineSession()
     for line in _lines(source):
-        stdout.write(session.answer_line(line) + "\n")
+        stdout.write(_encode(session.answer(line)) + "\n")
         stdout.flush()
         if session.done:
             return

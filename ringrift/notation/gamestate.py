@@ -153,6 +153,7 @@ def _read_turn(states: States, fields: Fields, config: GameConfig) -> None:
     winner = fields.integer("winner", 1, config.players) if fields.has("winner") else 0
     if status in (phases.COMPLETED, phases.ABANDONED):
         finish(states, 0, winner, past.facts.end_reason)
+        position["acted"] = position["recovered"] = 0  # nobody's turn
     elif phase == phases.OVER:
         raise fields.wrong("currentPhase", f"game_over, but gameStatus is {fields.get('gameStatus')}")
     elif winner:
