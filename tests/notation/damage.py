@@ -142,8 +142,13 @@ def content(state: dict[str, Any]) -> dict[str, Any]:
     said["over"] = over
     if not over:
         said.update({name: state[name] for name in ("currentPhase", "currentPlayer", "gameStatus")})
-        said.update({name: state[name] for name in _turn_fields(state) if state.get(name)})
+        said.update({name: _no_z(state[name]) for name in _turn_fields(state) if state.get(name)})
     return said
+
+
+def _no_z(value: Any) -> Any:
+    """Return a position without its third coordinate, which may be left out; anything else as it is."""
+    return (value["x"], value["y"]) if isinstance(value, dict) else value
 
 
 def _turn_fields(state: dict[str, Any]) -> list[str]:
