@@ -19,6 +19,7 @@ from ringrift.cli import (
     programs,
     promotion,
     records,
+    replay,
 )
 from ringrift.cli.front import EPILOG, Front
 from ringrift.cli.output import Json
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verbs in (controller, doctor, records, promotion, production, programs):
+for verbs in (controller, doctor, records, promotion, production, programs, replay):
     app.add_typer(verbs.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
