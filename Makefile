@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test lint pictures tools warm clean
+.PHONY: help setup demo clean-demo test lint fuzz pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -40,6 +40,9 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict on the pure rooms, import contracts
 
 test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+fuzz: $(VENV)/.dev  ## random games in the engine and in an independent oracle (PLIES=100000 SEED=1 WORKERS=2)
+	@$(BIN)/python -m tests.oracle.fuzz --plies $(or $(PLIES),100000) --seed $(or $(SEED),1) --workers $(or $(WORKERS),2)
 
 pictures: $(VENV)/.dev  ## the screens in docs/pictures
 	$(BIN)/python -m tests.tui.pictures

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 SQUARE_RAYS = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 SQUARE_AXES = ((1, 0), (1, 1), (0, 1), (1, -1))
 ORTHOGONAL = ((1, 0), (0, 1), (-1, 0), (0, -1))
 HEX_RAYS = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
 HEX_AXES = ((1, 0), (1, -1), (0, -1))
-EIGHT_OFFSETS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1))
 
 # board: (square side or hex radius, rings per player)
 SIZES = {"square8": (8, 18), "square19": (19, 72), "hex8": (4, 18), "hexagonal": (12, 96)}
@@ -33,8 +32,7 @@ class Board:
         axes = HEX_AXES if self.hex else SQUARE_AXES
         self.axes = [tuple(self._axis(cell, step) for step in axes) for cell in range(len(self.xy))]
         self.adjacent = self._neighbours(HEX_RAYS if self.hex else ORTHOGONAL)
-        spreading = {"hexagonal": (), "hex8": EIGHT_OFFSETS + ((1, -1), (-1, 1))}
-        self.spread = self._neighbours(spreading.get(name, SQUARE_RAYS))
+        self.spread = self._neighbours(() if name == "hexagonal" else SQUARE_RAYS)
 
     def _cells(self) -> list[tuple[int, int]]:
         if not self.hex:
@@ -73,6 +71,6 @@ class Board:
         return len(self.xy) // players + 1
 
 
-@lru_cache(maxsize=None)
+@cache
 def board_named(name: str) -> Board:
     return Board(name)

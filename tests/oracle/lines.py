@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.oracle.state import State
 
 
@@ -87,7 +89,7 @@ def slide_choices(state: State, move: tuple) -> list[tuple]:
     return [(*move, tuple(sorted(window))) for window in windows if move[2] in window]
 
 
-def slide(state: State, kind: str, start: int, end: int, choice: object) -> None:
+def slide(state: State, kind: str, start: int, end: int, choice: Any) -> None:
     """Play a recovery slide; `choice` is the paying stack, or the window of RL2."""
     run = slide_run(state, start, end)
     del state.markers[start]
@@ -100,4 +102,4 @@ def slide(state: State, kind: str, start: int, end: int, choice: object) -> None
     if kind == "RL2":
         state.collapse(choice, state.player)
     else:
-        state.extract(choice)  # type: ignore[arg-type]
+        state.extract(choice)

@@ -63,7 +63,7 @@ def seat_can_act(state: State, seat: int) -> bool:
 
 
 def can_place(state: State, seat: int, cell: int, count: int) -> bool:
-    """Whether the stack would have an action after placing on that cell; it is no marker or collapsed space."""
+    """Whether the placed stack would have an action; the cell is neither marker nor collapsed."""
     rings = state.stacks.get(cell)
     if rings is None:
         return can_act(state, cell, count, count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tests.oracle.board import board_named
 
 
@@ -57,9 +59,9 @@ class State:
     def recovery_eligible(self, seat: int) -> bool:
         return seat in self.markers.values() and not self.controls(seat) and bool(self.buried(seat))
 
-    def collapse(self, cells: object, seat: int) -> None:
+    def collapse(self, cells: Iterable[int], seat: int) -> None:
         """Make cells collapsed spaces of a seat; what lay there is gone."""
-        for cell in cells:  # type: ignore[attr-defined]
+        for cell in cells:
             self.markers.pop(cell, None)
             self.stacks.pop(cell, None)
             self.collapsed[cell] = seat

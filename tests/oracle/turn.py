@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.oracle import lines, movement, territory
 from tests.oracle.state import State, cap_height
 from tests.oracle.victory import begin_turn, check_victory
@@ -106,7 +108,7 @@ def _enter_lines(state: State, kind: str) -> None:
     state.phase, state.must_move, state.chain = "line_processing", None, None
 
 
-def _slide(state: State, kind: str, start: int, end: int, choice: object) -> None:
+def _slide(state: State, kind: str, start: int, end: int, choice: Any) -> None:
     lines.slide(state, kind, start, end, choice)
     state.recovered = True
     _enter_lines(state, kind)
