@@ -129,13 +129,11 @@ def _turn_json(game: Game) -> dict[str, Any]:
 def _facts_json(game: Game, state: dict[str, Any]) -> dict[str, Any]:
     """Return what the position knows and `moveHistory` does not tell: usually nothing."""
     position = game.states[0]
-    if game.over:
-        return {"endReason": REASON_NAMES[position["reason"]]} if position["reason"] else {}
     past = read_past(Fields(state, ""), game.config, game.player)
     owes_region = position["pending"] in (OWED_TERRITORY, OWED_RECOVERY)
     untold = {
-        "acted": position["acted"] and not past.acted,
-        "recovered": position["recovered"] and not past.recovered,
+        "acted": position["acted"] and not game.over and not past.acted,
+        "recovered": position["recovered"] and not game.over and not past.recovered,
         "regionClaimed": owes_region and not past.claimed_region,
         "swapped": position["swapped"] and not past.swapped,
     }
@@ -144,6 +142,8 @@ def _facts_json(game: Game, state: dict[str, Any]) -> dict[str, Any]:
         facts["seatsMoved"] = [seat for seat in range(1, 5) if position["moved"] >> seat & 1]
     if position["last_actor"] != past.last_actor:
         facts["lastActor"] = int(position["last_actor"])
+    if position["reason"]:
+        facts["endReason"] = REASON_NAMES[position["reason"]]
     return facts
 
 
