@@ -88,6 +88,12 @@ def test_a_planted_difference_is_found(rule, monkeypatch):
     assert json.loads(difference.splitlines()[1])["position"]["sk"] is not None
 
 
+def test_a_crash_is_a_difference_with_the_game_that_repeats_it(monkeypatch):
+    monkeypatch.setattr(movement, "place", lambda state, cell, count: 1 // 0)
+    found = (play(SEED, number, ("square8", 3)).difference for number in range(9))
+    assert "ZeroDivisionError" in next(filter(None, found), "")
+
+
 def test_the_command_fails_on_a_difference_and_repeats_a_game(capsys, monkeypatch):
     assert main(["--seed", "1", "--game", "7"]) == 0
     once = capsys.readouterr().out

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from ringrift.errors import RingRiftError
 from ringrift.game.config import GameConfig
 from ringrift.game.phases import REASON_NAMES
 from ringrift.game.play import Game
@@ -51,8 +50,8 @@ def play(seed: int, number: int, config: tuple[str, int] | None = None) -> Playe
         while not problem and not state.over:
             problem = play_ply(game, state, policies, rng, coverage, keys)
             ply += 1
-    except RingRiftError as error:
-        problem = error.line()
+    except Exception as error:  # a crash of either side is a finding like any other
+        problem = f"{type(error).__name__}: {error}"
     coverage.met.update(games=1, plies=ply)
     if problem:
         problem = f"{board}_{players}p, seed {seed}, game {number}, ply {ply}: {problem}\n" + json.dumps(

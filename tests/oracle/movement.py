@@ -5,6 +5,8 @@ Moves are tuples: a kind as in the move keys of the golden games, then cells and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tests.oracle.state import State, cap_height
 
 
@@ -72,7 +74,7 @@ def can_place(state: State, seat: int, cell: int, count: int) -> bool:
     return can_act(state, cell, len(rings) + 1, cap_height([*rings, seat]))
 
 
-def placements(state: State, seat: int):
+def placements(state: State, seat: int) -> Iterator[tuple]:
     """Yield the legal placements of a seat."""
     supply = state.board.rings - sum(rings.count(seat) for rings in state.stacks.values())
     most = min(3, state.hand[seat], supply)

@@ -174,6 +174,7 @@ def _end_turn(state: State) -> None:
     begin_turn(state)
 
 
+# Every effect takes the entries of the move after the state.
 _EFFECTS = {
     "P": _place,
     "SP": _no_placement,
