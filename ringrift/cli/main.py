@@ -15,6 +15,7 @@ from ringrift.cli import (
     hosts,
     jobs,
     models,
+    play,
     production,
     programs,
     promotion,
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verbs in (controller, doctor, records, promotion, production, programs, replay):
+for verbs in (controller, doctor, records, promotion, production, programs, replay, play):
     app.add_typer(verbs.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
