@@ -71,16 +71,23 @@ def test_the_kernel_compiles_for_sm_90():
     assert "play_at_once" in code
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    from numba import cuda
+
+    from ringrift.bench.cuda import play_at_once
+
+    return cuda.jit(play_at_once)
+
+
 @with_the_extra
 @pytest.mark.skipif(not gpu_at_hand(), reason="no GPU here")
 @pytest.mark.parametrize("config", ALL_CONFIGS, ids=lambda config: config.key)
-def test_a_gpu_plays_the_same_games_ply_for_ply(config):
-    from numba import cuda
-
-    from ringrift.bench.cuda import new_batch, play_at_once, play_in_turn, play_on_gpu
+def test_a_gpu_plays_the_same_games_ply_for_ply(config, kernel):
+    from ringrift.bench.cuda import new_batch, play_in_turn, play_on_gpu
 
     on_gpu, on_cpu = new_batch(config, 64, ROOM), new_batch(config, 64, ROOM)
-    play_on_gpu(cuda.jit(play_at_once), on_gpu)
+    play_on_gpu(kernel, on_gpu)
     play_in_turn(*on_cpu)
     assert np.array_equal(on_gpu.moves, on_cpu.moves)
     assert on_gpu.states.tobytes() == on_cpu.states.tobytes()
