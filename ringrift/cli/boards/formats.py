@@ -1,4 +1,4 @@
-"""Recorded games in the three forms they come in: shards, JSON Lines traces, GameState JSON."""
+"""Recorded games from files: JSON Lines traces, GameState JSON, and shards (`shard`)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from ringrift.cli.boards.recording import Note, Recording, record
-from ringrift.client.display import plain, short
-from ringrift.draw.palette import LETTERS
+from ringrift.cli.boards.recording import Recording, record
+from ringrift.client.display import plain
 from ringrift.errors import BadInput, CorruptData, NotFound, RingRiftError
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
-from ringrift.learning.records import GameRecord, decode, game_id
-from ringrift.learning.replay import Decision, replay
-from ringrift.learning.shards import read_shard
 from ringrift.notation.fields import snake_case
 from ringrift.notation.gamestate import load_game
-from ringrift.notation.keys import key_of, move_of
+from ringrift.notation.keys import move_of
 from ringrift.notation.moveparse import move_from_json
 
 LARGEST_FILE = 256 << 20
 """Bytes of text that are read, after decompression."""
-SHOWN_TARGETS = 6
 _CAMEL = (
     "victoryThreshold", "territoryVictoryThreshold", "territoryVictoryMinimum", "lpsRoundsRequired",
 )  # fmt: skip
@@ -42,6 +37,8 @@ def read_recording(path: Path, number: int | None) -> Recording:
     """
     data = _read(path)
     if data.lstrip()[:1] != b"{":
+        from ringrift.cli.boards.shard import from_shard
+
         return from_shard(path, number)
     try:
         entries = [json.loads(line) for line in data.splitlines() if line.strip()]
@@ -50,64 +47,12 @@ def read_recording(path: Path, number: int | None) -> Recording:
     games = [entry for entry in entries if isinstance(entry, dict)]
     if len(games) != len(entries):
         raise CorruptData(f"{path.name} holds lines that are no JSON objects")
-    at = _index(number, len(games), path)
-    title = _title(path.name, at, len(games))
+    at = index_of(number, len(games), path)
+    title = title_of(path.name, at, len(games))
     if "mv" in games[at]:
         return from_trace(games[at], title)
     state = games[at].get("state", games[at])
     return from_state(state, title)
-
-
-def from_shard(path: Path, number: int | None, identity: str = "") -> Recording:
-    """Return a game of a shard, by number or by its id."""
-    records = read_shard(path)
-    ids = [game_id(each) for each in records]
-    if identity and identity not in ids:
-        raise CorruptData(f"shard {path.name} does not hold game {identity[:12]}")
-    at = ids.index(identity) if identity else _index(number, len(records), path)
-    found = decode(records[at])
-    title = f"game {short(ids[at])}" if identity else _title(path.name, at, len(records))
-    return _from_record(found, title)
-
-
-def _from_record(found: GameRecord, title: str) -> Recording:
-    """Play a record through the rules; its decisions stand between forced plies, which are played too."""
-    moves: list[int] = []
-    notes: dict[int, Note] = {}
-    game = Game.new(found.config, swap=found.header.swap_rule)
-    for decision in replay(found):
-        moves += _settle(game)
-        notes[len(moves)] = _note(found, decision, game)
-        moves.append(int(found.moves[decision.index]))
-        game.apply(moves[-1])
-    moves += _settle(game)
-    facts = [
-        f"{LETTERS[seat]} {spec.kind}" + (f" {short(spec.model)}" if spec.model else "")
-        for seat, spec in enumerate(found.header.seats, start=1)
-    ]
-    origin = Game.new(found.config, swap=found.header.swap_rule)
-    return record(title, origin, moves, notes, facts)
-
-
-def _settle(game: Game) -> list[int]:
-    """Play forced plies and return them."""
-    played = []
-    while len(legal := game.legal()) == 1:
-        game.apply(int(legal[0]))
-        played.append(int(legal[0]))
-    return played
-
-
-def _note(found: GameRecord, decision: Decision, game: Game) -> Note:
-    values = tuple(float(value) for value in found.root_values()[decision.index])
-    begin, end = found.target_starts()[decision.index : decision.index + 2].tolist()
-    shares = found.weights[begin:end].astype(float)
-    order = np.argsort(-shares, kind="stable")[:SHOWN_TARGETS]
-    total = float(shares.sum()) or 1.0
-    target = tuple(
-        (key_of(game, int(decision.legal[found.ranks[begin + k]])), float(shares[k]) / total) for k in order
-    )
-    return Note(values if any(values) else (), target)
 
 
 def from_trace(entry: dict[str, Any], title: str) -> Recording:
@@ -213,7 +158,8 @@ def _reason(error: Exception) -> str:
     return getattr(error, "message", None) or str(error) or type(error).__name__
 
 
-def _index(number: int | None, count: int, path: Path) -> int:
+def index_of(number: int | None, count: int, path: Path) -> int:
+    """Return the place of game `number` (from 1, None is the first) of a file with `count` games."""
     if not count:
         raise CorruptData(f"{path.name} holds no game")
     if number is not None and not 1 <= number <= count:
@@ -221,6 +167,7 @@ def _index(number: int | None, count: int, path: Path) -> int:
     return (number or 1) - 1
 
 
-def _title(name: str, at: int, count: int) -> str:
+def title_of(name: str, at: int, count: int) -> str:
+    """Return how a game of a file is called."""
     return f"{name}, game {at + 1} of {count}" if count > 1 else name
 

@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from ringrift.cli.boards.formats import from_shard, read_recording
+from ringrift.cli.boards.formats import read_recording
 from ringrift.cli.boards.recording import Recording
 from ringrift.errors import BadInput, CorruptData, NotFound
 
@@ -32,6 +32,7 @@ def find_recording(text: str, number: int | None) -> Recording:
 
 
 def _fetched(identity: str) -> Recording:
+    from ringrift.cli.boards.shard import from_shard
     from ringrift.cli.output import controller
     from ringrift.client import routes
 
