@@ -91,12 +91,12 @@ def no_stacks(state: State, rng: Random) -> None:
 
 
 STARTS = {
-    opening: 50,
+    opening: 44,
     scattered: 30,
     one_ruler: 5,
     gap_in_a_row: 8,
     one_ring_each: 5,
-    no_stacks: 8,
+    no_stacks: 14,
 }
 
 
