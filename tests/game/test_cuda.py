@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import subprocess
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -62,13 +65,28 @@ def test_without_the_extra_the_compiler_says_what_to_install(monkeypatch):
 
 
 @with_the_extra
-def test_the_kernel_compiles_for_sm_90():
+def test_the_kernel_compiles_for_sm_90(tmp_path, capsys):
     from ringrift.bench.cuda import ptx
 
     code = ptx(H100)
     assert ".target sm_90" in code
-    assert ".entry" in code
-    assert "play_at_once" in code
+    assert re.search(r"\.entry \w*play_at_once", code)
+    report = assembled(code, tmp_path)
+    with capsys.disabled():
+        print("", *re.findall(r"\d+ bytes spill stores|Used \d+ registers", report), sep="\n")
+    assert "Used" in report
+
+
+def assembled(code: str, folder: Path) -> str:
+    """Make machine code of PTX; return what the assembler says of registers and spills."""
+    from cuda.pathfinder import find_nvidia_binary_utility
+
+    (folder / "kernel.ptx").write_text(code)
+    command = [find_nvidia_binary_utility("ptxas"), "-v", "-arch=sm_90", "kernel.ptx", "-o", "kernel.cubin"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "kernel.cubin").stat().st_size > 0
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
