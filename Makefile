@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test lint pictures tools warm clean
+.PHONY: help setup demo clean-demo test lint fuzz cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -41,9 +41,19 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict on the pure rooms, import contracts
 test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
+fuzz: $(VENV)/.dev  ## random games in the engine and in an independent oracle (PLIES=100000 SEED=1 WORKERS=2)
+	@$(BIN)/python -m tests.oracle.fuzz --plies $(or $(PLIES),100000) --seed $(or $(SEED),1) --workers $(or $(WORKERS),2)
+
+cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own environment, 1 GB)
+	@test -x .venv-cuda/bin/python || $(PYTHON) -m venv .venv-cuda
+	.venv-cuda/bin/pip install -q -c constraints.txt -e '.[cuda]' pytest pytest-asyncio pytest-timeout
+	.venv-cuda/bin/python -m pytest -q -p no:cacheprovider tests/game/test_cuda.py
+	@if .venv-cuda/bin/python -c 'import sys; from numba import cuda; sys.exit(not cuda.is_available())'; \
+	  then .venv-cuda/bin/python -m ringrift.bench.cuda; fi
+
 pictures: $(VENV)/.dev  ## the screens in docs/pictures
 	$(BIN)/python -m tests.tui.pictures
 
 clean: clean-demo  ## remove the environment and every cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-cuda .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,7 @@ LISTS = (FLEET, CONFIGS, PRODUCTION)
 _HOSTS, _CONFIGS, _TARGETS = (FLEET, HOST), (CONFIGS, CONFIG), (PRODUCTION,)
 NAMES = {
     "slash": "/", "colon": ":", "question_mark": "?", "enter": "⏎", "escape": "esc", "up": "↑", "down": "↓",
-    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
+    "left": "←", "right": "→", "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
 }  # fmt: skip
 """What is shown for keys that are no letters."""
 

@@ -11,20 +11,22 @@
 | `{"op":"move","level":3,"seed":1}` | `{"key":"..."}` |
 | `{"op":"quit"}` | `{"ok":true}`, and the end |
 
-Whatever cannot be done is answered with `{"error":{"code","message"}}` and changes nothing.
+Whatever cannot be done is answered with `{"error":{"code","message"}}` and changes nothing. Requests are
+strict JSON: no NaN, no infinite number, no name twice in one object.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from ringrift.errors import BadInput, NotFound, RingRiftError
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.canonical import canonical_state, state_hash
-from ringrift.notation.fields import Fields
+from ringrift.notation.fields import Fields, shown
 from ringrift.notation.gamestate import load_game
 from ringrift.notation.keys import key_of, legal_keys, move_of
 from ringrift.notation.statedump import dump_game
@@ -119,13 +121,39 @@ def _choose(game: Game, level: int, seed: int) -> int:
     return int(player.choose(game.states.copy(), np.array([seed], dtype=np.uint64))[0])
 
 
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        _no_number(text[:60])
+    return value
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{shown(name)} stands twice in one object")
+        found[name] = value
+    return found
+
+
 def _parse(line: bytes) -> Fields:
     if len(line) > LONGEST_LINE:
         raise BadInput(f"request of more than {LONGEST_LINE} bytes")
     try:
-        return Fields(json.loads(line.decode("utf-8")), "request")
+        return Fields(_decode(line.decode("utf-8")), "request")
     except (ValueError, RecursionError) as error:
         raise BadInput(f"not JSON: {_reason(error)}") from error
+
+
+_decode = json.JSONDecoder(
+    object_pairs_hook=_unique_names, parse_constant=_no_number, parse_float=_finite
+).decode
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def _reason(error: ValueError | RecursionError) -> str:
@@ -152,7 +180,7 @@ def serve(stdin: IO[Any], stdout: IO[Any]) -> None:
     source: IO[bytes] = getattr(stdin, "buffer", stdin)
     session = EngineSession()
     for line in _lines(source):
-        stdout.write(json.dumps(session.answer(line), separators=(",", ":")) + "\n")
+        stdout.write(_encode(session.answer(line)) + "\n")
         stdout.flush()
         if session.done:
             return

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ringrift.cli import (
+    bench,
     configs,
     controller,
     doctor,
@@ -14,10 +15,12 @@ from ringrift.cli import (
     hosts,
     jobs,
     models,
+    play,
     production,
     programs,
     promotion,
     records,
+    replay,
 )
 from ringrift.cli.front import EPILOG, Front
 from ringrift.cli.output import Json
@@ -30,8 +33,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verbs in (controller, doctor, records, promotion, production, programs):
+for verbs in (controller, doctor, records, promotion, production, programs, replay, play):
     app.add_typer(verbs.app)
+app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")

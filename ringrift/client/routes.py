@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -20,6 +20,9 @@ W = TypeVar("W", bound=BaseModel)
 READ_SECONDS = 10.0
 SCAN_SECONDS = 40.0
 """A scan waits for a machine that may be silent: the SSH connect limit of the controller, and room."""
+
+FILE_SECONDS = 60.0
+"""A file may have some hundred megabytes."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Call(Generic[T]):
         return None if self.body is None else TypeAdapter(Any).dump_json(self.body)
 
     def parse(self, data: bytes) -> T:
-        """Read the answer; raise pydantic's ValidationError when it is another type."""
+        """Read the answer (files as they are); raise pydantic's ValidationError when it is another type."""
+        if self.reply is bytes:
+            return cast(T, data)
         answer: T = _adapter(self.reply).validate_json(data)
         return answer
 
@@ -143,6 +148,15 @@ def evaluations(config: str | None = None, state: str | None = None) -> Call[lis
 
 def evaluation(identity: str) -> Call[op.EvaluationView]:
     return Call("GET", f"/v1/evaluations/{segment(identity, 'evaluation')}", op.EvaluationView)
+
+
+def game(identity: str) -> Call[op.GameView]:
+    return Call("GET", f"/v1/games/{segment(identity, 'game')}", op.GameView)
+
+
+def artifact(sha256: str) -> Call[bytes]:
+    """A whole file of the artifact folder; the caller checks its hash."""
+    return Call("GET", f"/v1/artifacts/{segment(sha256, 'artifact')}", bytes, seconds=FILE_SECONDS)
 
 
 def promotion_plan(config: str, model: str | None = None) -> Call[op.PromotionView]:

@@ -24,7 +24,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ import numba
 from numba.core import config as numba_config
 from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.runtime import nrtdynmod
 
 numba_config.CPU_NAME = "generic"
 numba_config.CPU_FEATURES = ""
@@ -45,6 +46,28 @@ KEPT_STAMPS = 4
 
 compiled: list[Any] = []
 """Every dispatcher made by `jit` in this process, in order of definition."""
+
+_compile_allocator = nrtdynmod.compile_nrt_functions
+
+
+class _LateAllocator:
+    """numba's memory functions, compiled when something is linked with them; nothing of ours is.
+
+    Compiling them at every start took 20 MB and a tenth of the time until the first legal set.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    @cached_property
+    def _library(self) -> Any:
+        return _compile_allocator(self._context)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, name)
+
+
+nrtdynmod.compile_nrt_functions = _LateAllocator
 
 
 @cache

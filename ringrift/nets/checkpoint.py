@@ -23,7 +23,10 @@ from ringrift.game.config import GameConfig
 from ringrift.nets.network import ArchConfig, RingRiftNet
 
 FORMAT = 1
-UNREADABLE = (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, KeyError)
+UNREADABLE = (
+    RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, LookupError, TypeError,
+    AttributeError,
+)  # fmt: skip
 """What `torch.load` raises for bytes that it did not write."""
 
 METADATA = ("config", "parent", "dataset", "recipe")

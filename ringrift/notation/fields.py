@@ -43,8 +43,12 @@ class Fields:
 
     def get(self, name: str) -> Any:
         """Return the raw value, None when absent."""
-        value = self.value.get(name)
-        return self.value.get(snake_case(name)) if value is None else value
+        value, other = self.value.get(name), self.value.get(snake_case(name))
+        if value is None or other is None:
+            return other if value is None else value
+        if value is not other and value != other:
+            raise self.wrong(name, f"{shown(value)}, but {snake_case(name)} is {shown(other)}")
+        return value
 
     def has(self, name: str) -> bool:
         return self.get(name) is not None

@@ -21,7 +21,7 @@ from ringrift.game.territory import can_pay
 from ringrift.game.victory import finish
 from ringrift.notation.boardjson import read_board
 from ringrift.notation.cells import read_position, read_wire_key
-from ringrift.notation.fields import Fields
+from ringrift.notation.fields import Fields, shown
 from ringrift.notation.history import Past, read_past
 from ringrift.notation.statedump import dump_game
 
@@ -44,7 +44,8 @@ def load_game(state: object) -> Game:
     """Return the game that a GameState object describes, rings in either order, names in either case.
 
     A waiting or paused game has no legal moves until its host makes it active. A completed or abandoned one
-    is over. Raises `BadInput` for anything malformed or impossible.
+    is over. Unknown fields, and counts that no rule reads, are ignored. Raises `BadInput` for anything
+    malformed or impossible.
     """
     fields = Fields(state, "")
     config = _read_config(fields)
@@ -113,17 +114,24 @@ def _read_players(states: States, fields: Fields, config: GameConfig) -> None:
 
 
 def _check_conservation(states: States, fields: Fields, supply: int) -> None:
-    """Count the rings if the state says how many are in play; hand-made positions without it may differ."""
+    """Refuse more rings than exist; fewer may be there, as in positions made by hand.
+
+    A state without `totalRingsInPlay` comes from tools that write full hands beside the rings on the board,
+    so that its hands prove nothing. The game server always sends it, as 0 from its sandbox.
+    """
     position = states[0]
-    if not fields.has("totalRingsInPlay") or fields.integer("totalRingsInPlay", 0, _LARGEST_THRESHOLD) == 0:
-        return
-    for seat in range(1, int(position["players"]) + 1):
-        owned = int(position["hand"][seat] + position["on_board"][seat])
-        if owned > supply:
-            raise fields.wrong("players", f"player {seat} has {owned} rings, there are {supply}")
-    total = sum(int(position[field].sum()) for field in ("hand", "on_board", "eliminated"))
-    if total > supply * position["players"]:
-        raise fields.wrong("players", f"{total} rings in all, there are {supply * position['players']}")
+    players = int(position["players"])
+    known = fields.has("totalRingsInPlay")
+    stated = fields.integer("totalRingsInPlay", 0, _LARGEST_THRESHOLD) if known else 0
+    if stated and stated != supply * players:
+        raise fields.wrong("totalRingsInPlay", f"{stated}, but {players} players have {supply} each")
+    held = position["on_board"] + position["hand"] if known else position["on_board"]
+    for seat in range(1, players + 1):
+        if held[seat] > supply:
+            raise fields.wrong("players", f"player {seat} has {held[seat]} rings, there are {supply}")
+    total = int(held.sum() + position["eliminated"].sum())
+    if total > supply * players:
+        raise fields.wrong("players", f"{total} rings in all, there are {supply * players}")
 
 
 def _read_turn(states: States, fields: Fields, config: GameConfig) -> None:
@@ -142,9 +150,16 @@ def _read_turn(states: States, fields: Fields, config: GameConfig) -> None:
     _read_lps(states, fields, config)
     if phase == phases.OVER and status == phases.ACTIVE:
         status = phases.COMPLETED
+    winner = fields.integer("winner", 1, config.players) if fields.has("winner") else 0
     if status in (phases.COMPLETED, phases.ABANDONED):
-        winner = fields.integer("winner", 1, config.players) if fields.has("winner") else 0
-        finish(states, 0, winner, phases.RUNNING)
+        finish(states, 0, winner, past.facts.end_reason)
+        position["acted"] = position["recovered"] = 0  # nobody's turn
+    elif phase == phases.OVER:
+        raise fields.wrong("currentPhase", f"game_over, but gameStatus is {fields.get('gameStatus')}")
+    elif winner:
+        raise fields.wrong("winner", f"{winner}, but gameStatus is {fields.get('gameStatus')}")
+    elif past.facts.end_reason:
+        raise fields.wrong("turnFacts.endReason", f"given, but gameStatus is {fields.get('gameStatus')}")
     else:
         _read_origin(states, fields, config, past)
         _read_debt(states, fields, past)
@@ -166,21 +181,29 @@ def _read_lps(states: States, fields: Fields, config: GameConfig) -> None:
             position[field] = fields.integer(name, low, high)
         elif tracking.has(tracked):
             position[field] = tracking.integer(tracked, low, high)
+    streak, exclusive = int(position["lps_streak"]), int(position["lps_exclusive"])
+    if (streak > 0) != (exclusive > 0):
+        problem = f"{streak}, but lpsConsecutiveExclusivePlayer is {exclusive or 'missing'}"
+        raise fields.wrong("lpsConsecutiveExclusiveRounds", problem)
     mask = fields.optional_object("lpsCurrentRoundActorMask")
-    for seat in range(1, config.players + 1):
-        if mask.has(str(seat)):
-            position["lps_mask"][seat] = mask.flag(str(seat))
+    seats = [str(seat) for seat in range(1, config.players + 1)]
+    for seat in mask.value:
+        if seat not in seats:
+            raise fields.wrong("lpsCurrentRoundActorMask", f"{shown(seat)} is not one of {', '.join(seats)}")
+        if mask.has(seat):
+            position["lps_mask"][int(seat)] = mask.flag(seat)
 
 
 def _read_origin(states: States, fields: Fields, config: GameConfig, past: Past) -> None:
     """Find the stack that must move, may capture or must capture."""
     position = states[0]
     phase, player = position["phase"], position["player"]
+    must_move = past.placed_cell(config.board)
+    if fields.has("mustMoveFromStackKey"):
+        key = fields.get("mustMoveFromStackKey")
+        must_move = read_wire_key(config.board, key, "mustMoveFromStackKey")
     if phase == phases.MOVEMENT:
-        position["must_move"] = past.placed_cell(config.board)
-        if fields.has("mustMoveFromStackKey"):
-            key = fields.get("mustMoveFromStackKey")
-            position["must_move"] = read_wire_key(config.board, key, "mustMoveFromStackKey")
+        position["must_move"] = must_move
         if position["must_move"] != NONE and position["top"][position["must_move"]] != player:
             raise fields.wrong("mustMoveFromStackKey", f"no stack of player {player} stands there")
     elif phase in (phases.CAPTURE, phases.CHAIN):
@@ -221,6 +244,8 @@ def _read_debt(states: States, fields: Fields, past: Past) -> None:
         if position["stacks"][position["player"]] == 0:
             raise fields.wrong("pendingLineRewardElimination", "true, but the player controls no stack")
         position["pending"] = phases.OWED_LINE
+    elif past.facts.region_claimed and phase != phases.TERRITORY:
+        raise fields.wrong("turnFacts.regionClaimed", "true outside of territory_processing")
     elif phase == phases.TERRITORY and past.claimed_region:
         if not any(can_pay(states, 0, cell) for cell in np.flatnonzero(position["height"])):
             raise BadInput("moveHistory: a region was claimed, but no stack can pay for it")

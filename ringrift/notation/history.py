@@ -1,4 +1,19 @@
-"""What the rules need to know of the moves before a loaded position (section 2.2)."""
+"""What the rules need to know of the moves before a loaded position (section 2.2).
+
+The wire tells it by `moveHistory`. A position whose moves are not known (of a search, say) is written with an
+object `turnFacts` of our own that says what its history does not:
+
+| field | meaning |
+|---|---|
+| `acted`, `recovered` | true: the mover's unbroken moves up to now include a real one, a recovery slide |
+| `regionClaimed` | true: a region has just been claimed, so that an elimination is owed |
+| `swapped` | true: seats 1 and 2 have exchanged identities |
+| `seatsMoved` | the seats that have moved |
+| `lastActor` | the seat of the last move |
+| `endReason` | why the game ended |
+
+It only adds to the history; other programs ignore it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +22,9 @@ from dataclasses import dataclass
 from ringrift.game.config import GameConfig
 from ringrift.game.geometry import NONE
 from ringrift.game.moves import MOVE_NAMES, NOT_ACTING
+from ringrift.game.phases import REASON_NAMES
 from ringrift.notation.cells import read_position
-from ringrift.notation.fields import Fields
+from ringrift.notation.fields import Fields, shown
 
 _LEGACY_NAMES = (
     "move_ring",
@@ -44,11 +60,26 @@ class PastMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """The object `turnFacts`; everything is false or 0 when it is absent."""
+
+    acted: bool
+    recovered: bool
+    region_claimed: bool
+    swapped: bool
+    moved: int
+    """Bit set of seats."""
+    last_actor: int
+    end_reason: int
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """Facts read from a move history; `player` is the seat to move now."""
 
     moves: tuple[PastMove, ...]
     player: int
+    facts: Facts
 
     @property
     def last(self) -> PastMove | None:
@@ -59,19 +90,19 @@ class Past:
 
     @property
     def last_actor(self) -> int:
-        return self.moves[-1].player if self.moves else 0
+        return self.moves[-1].player if self.moves else self.facts.last_actor
 
     @property
     def moved(self) -> int:
         """Bit set of the seats that have moved."""
-        seats = 0
+        seats = self.facts.moved
         for move in self.moves:
             seats |= 1 << move.player
         return seats
 
     @property
     def swapped(self) -> bool:
-        return any(move.name == "swap_sides" for move in self.moves)
+        return self.facts.swapped or any(move.name == "swap_sides" for move in self.moves)
 
     @property
     def tail(self) -> tuple[PastMove, ...]:
@@ -83,11 +114,11 @@ class Past:
 
     @property
     def acted(self) -> bool:
-        return any(move.name not in _NOT_ACTING for move in self.tail)
+        return self.facts.acted or any(move.name not in _NOT_ACTING for move in self.tail)
 
     @property
     def recovered(self) -> bool:
-        return any(move.name == "recovery_slide" for move in self.tail)
+        return self.facts.recovered or any(move.name == "recovery_slide" for move in self.tail)
 
     def placed_cell(self, board: str) -> int:
         """Cell of the stack placed by the last move, or `NONE`."""
@@ -104,6 +135,8 @@ class Past:
     @property
     def claimed_region(self) -> bool:
         """True when the last move claimed a region, so that an elimination is owed."""
+        if self.facts.region_claimed:
+            return True
         last = self.last
         if last is None or last.name not in ("choose_territory_option", "process_territory_region"):
             return False
@@ -128,4 +161,26 @@ def read_past(state: Fields, config: GameConfig, player: int) -> Past:
         PastMove(entry.choice("type", KNOWN_NAMES), entry.integer("player", 1, config.players), entry)
         for entry in state.entries("moveHistory")
     )
-    return Past(moves, player)
+    return Past(moves, player, _read_facts(state, config, moves))
+
+
+def _read_facts(state: Fields, config: GameConfig, moves: tuple[PastMove, ...]) -> Facts:
+    facts = state.optional_object("turnFacts")
+    moved = 0
+    for seat in facts.optional_array("seatsMoved"):
+        if type(seat) is not int or not 1 <= seat <= config.players:
+            raise facts.wrong("seatsMoved", f"{shown(seat)} is not a seat in 1..{config.players}")
+        moved |= 1 << seat
+    last_actor = facts.integer("lastActor", 1, config.players) if facts.has("lastActor") else 0
+    if last_actor and moves and moves[-1].player != last_actor:
+        raise facts.wrong("lastActor", f"{last_actor}, but player {moves[-1].player} made the last move")
+    reasons = tuple(name for name in REASON_NAMES if name)
+    return Facts(
+        acted=facts.flag("acted"),
+        recovered=facts.flag("recovered"),
+        region_claimed=facts.flag("regionClaimed"),
+        swapped=facts.flag("swapped"),
+        moved=moved,
+        last_actor=last_actor,
+        end_reason=REASON_NAMES.index(facts.choice("endReason", reasons)) if facts.has("endReason") else 0,
+    )

@@ -6,10 +6,20 @@ from typing import Any
 
 from ringrift.game.apply import apply
 from ringrift.game.geometry import NONE
-from ringrift.game.phases import OVER, OWED_LINE, PHASE_NAMES, STATUS_NAMES
+from ringrift.game.phases import (
+    OVER,
+    OWED_LINE,
+    OWED_RECOVERY,
+    OWED_TERRITORY,
+    PHASE_NAMES,
+    REASON_NAMES,
+    STATUS_NAMES,
+)
 from ringrift.game.play import Game
 from ringrift.notation.boardjson import board_json
 from ringrift.notation.cells import position_json, wire_keys
+from ringrift.notation.fields import Fields
+from ringrift.notation.history import read_past
 from ringrift.notation.movejson import NO_TIME, move_to_json
 
 
@@ -28,16 +38,17 @@ def dump_game(game: Game) -> dict[str, Any]:
         "victoryThreshold": int(position["ring_threshold"]),
         "territoryVictoryThreshold": game.config.legacy_territory,
         "territoryVictoryMinimum": int(position["territory_threshold"]),
-        "totalRingsInPlay": _rings_in_play(game),
         "totalRingsEliminated": int(position["eliminated"].sum()),
         "rulesOptions": _options_json(game),
+        **_rings_in_play(game),
         **_lps_json(game),
         **_turn_json(game),
         **_table_json(game),
     }
     if game.winner:
         state["winner"] = game.winner
-    return state
+    facts = _facts_json(game, state)
+    return {**state, "turnFacts": facts} if facts else state
 
 
 def history_json(game: Game) -> list[dict[str, Any]]:
@@ -65,14 +76,14 @@ def _player_json(game: Game, seat: int) -> dict[str, Any]:
     }
 
 
-def _rings_in_play(game: Game) -> int:
-    """Return the rings of the game, 0 (not known) for hand-made positions with more rings of a colour."""
+def _rings_in_play(game: Game) -> dict[str, int]:
+    """Return the rings of the game, nothing for a position that was loaded with too full hands."""
     position = game.states[0]
     supply = int(position["rings_per_player"])
     owned = position["hand"] + position["on_board"]
     total = int(owned.sum() + position["eliminated"].sum())
     fits = owned.max() <= supply and total <= supply * game.config.players
-    return supply * game.config.players if fits else 0
+    return {"totalRingsInPlay": supply * game.config.players} if fits else {}
 
 
 def _options_json(game: Game) -> dict[str, Any]:
@@ -113,6 +124,27 @@ def _turn_json(game: Game) -> dict[str, Any]:
     if position["pending"] == OWED_LINE:
         turn["pendingLineRewardElimination"] = True
     return turn
+
+
+def _facts_json(game: Game, state: dict[str, Any]) -> dict[str, Any]:
+    """Return what the position knows and `moveHistory` does not tell: usually nothing."""
+    position = game.states[0]
+    past = read_past(Fields(state, ""), game.config, game.player)
+    owes_region = position["pending"] in (OWED_TERRITORY, OWED_RECOVERY)
+    untold = {
+        "acted": position["acted"] and not game.over and not past.acted,
+        "recovered": position["recovered"] and not game.over and not past.recovered,
+        "regionClaimed": owes_region and not past.claimed_region,
+        "swapped": position["swapped"] and not past.swapped,
+    }
+    facts: dict[str, Any] = {name: True for name, holds in untold.items() if holds}
+    if position["moved"] != past.moved:
+        facts["seatsMoved"] = [seat for seat in range(1, 5) if position["moved"] >> seat & 1]
+    if position["last_actor"] != past.last_actor:
+        facts["lastActor"] = int(position["last_actor"])
+    if position["reason"]:
+        facts["endReason"] = REASON_NAMES[position["reason"]]
+    return facts
 
 
 def _table_json(game: Game) -> dict[str, Any]:

@@ -204,6 +204,18 @@ class ModelView(Reply):
     age: float
 
 
+class GameView(Reply):
+    """A recorded game; `shard` is the artifact that holds its record."""
+
+    game_id: str
+    shard: Sha256
+    config: str
+    purpose: str
+    winner: int | None
+    plies: int
+    decisions: int
+
+
 class PromoteRequest(Wire):
     """Move the champion alias. `model` None means the newest candidate with a passed evaluation."""
 

@@ -92,6 +92,22 @@ def test_a_function_that_allocates_does_not_compile():
         allocates(3)
 
 
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="compiling is switched off (NUMBA_DISABLE_JIT)")
+def test_the_allocator_is_compiled_for_functions_of_others_only():
+    warm_up()
+    code = """
+import numba
+import numpy as np
+from ringrift.game import _jit, moves
+moves.move_type(5)
+allocator = numba.core.runtime.rtsys.library
+print("_library" in vars(allocator))
+print(numba.njit(lambda length: np.ones(length).sum())(3))
+print("_library" in vars(allocator))
+"""
+    assert run_python(code).split() == ["False", "3.0", "True"]
+
+
 def test_code_is_made_for_the_generic_cpu():
     code = "from ringrift.game import _jit; import numba; print(numba.config.CPU_NAME)"
     assert run_python(code) == "generic"

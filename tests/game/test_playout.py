@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import random
 
 import numpy as np
 import pytest
 
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.game.play import Game
-from ringrift.game.playout import copy_position, next_decision, playout, settle
+from ringrift.game.playout import copy_position, next_decision, playout
 from ringrift.game.rng import draw, seed_rng
 from ringrift.game.state import new_positions
-
-
-@pytest.mark.parametrize("config", ALL_CONFIGS, ids=lambda config: config.key)
-def test_settle_plays_the_same_forced_plies_as_stepping(config):
-    generator = random.Random(config.key)
-    game = Game.new(config)
-    while not game.over:
-        jumped = game.copy()
-        plies = settle(jumped.geo, jumped.states, 0, jumped.scratch)
-        stepped = 0
-        while len(legal := game.legal()) == 1:
-            game.apply(int(legal[0]))
-            stepped += 1
-        assert plies == stepped
-        assert game.states.tobytes() == jumped.states.tobytes()
-        if not game.over:
-            game.apply(generator.choice(legal.tolist()))
 
 
 def test_next_decision_returns_the_legal_set_it_stops_at():

@@ -77,8 +77,8 @@ def test_a_block_is_the_same_alone_and_in_company():
 
 def test_a_search_beats_random_players_in_nearly_every_seat():
     spec = evaluation(candidate=STRONG, opponent={"kind": "random"})
-    won = [block_wins(2, [game.winner for game in block.results], [1, 2]) for block in play(spec, range(6))]
-    assert sum(won) >= 10
+    won = [block_wins(2, [game.winner for game in block.results], [1, 2]) for block in play(spec, range(12))]
+    assert sum(won) >= 18
 
 
 def test_records_of_a_block_replay_through_the_rules(inputs):

@@ -52,7 +52,7 @@ def test_a_game_opens_with_the_wished_number_of_random_plies(play, specs):
 
 
 def test_about_the_wished_share_of_decisions_is_searched_in_full(play, specs):
-    spec = specs.selfplay(full_share=0.25, cheap_simulations=1, opening_random_plies=0)
+    spec = specs.selfplay(games_per_shard=24, full_share=0.25, cheap_simulations=1, opening_random_plies=0)
     kinds = np.concatenate([decode(data).kinds for data in play(spec)])
     assert set(kinds.tolist()) == {CHEAP, FULL}
     assert (kinds == FULL).mean() == pytest.approx(0.25, abs=0.1)

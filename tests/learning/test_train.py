@@ -11,6 +11,8 @@ import torch
 
 from ringrift.errors import BadInput, CorruptData, IncompatibleModel, NotFound, Refused
 from ringrift.game.config import GameConfig
+from ringrift.game.moves import move_count, move_type
+from ringrift.game.state import new_positions
 from ringrift.learning import train as training
 from ringrift.learning.dataset import load_games, replay_positions
 from ringrift.learning.losses import Scores, losses, score
@@ -22,8 +24,9 @@ from ringrift.learning.optimise import (
     make_optimizer,
     rate_factor,
 )
-from ringrift.learning.records import decode, encode
+from ringrift.learning.records import FULL, RecordBuilder, decode, encode
 from ringrift.learning.replay import Board
+from ringrift.learning.seeds import derive
 from ringrift.learning.shards import read_shard, shard_bytes
 from ringrift.learning.train import train
 from ringrift.nets.checkpoint import load_checkpoint
@@ -63,13 +66,33 @@ def fresh_net(seed: int = 0) -> RingRiftNet:
     return RingRiftNet(ArchConfig(blocks=1, channels=8))
 
 
-def test_training_lowers_the_loss_on_held_out_games(run):
-    recipe = {"batch_size": 64, "learning_rate": 5e-3, "holdout_share": 0.3}
-    result = run(recipe=recipe | {"steps": 120}).result
-    untrained = run(recipe=recipe | {"steps": 1, "learning_rate": 1e-9}).result
-    assert result.holdout_loss < untrained.holdout_loss - 0.1
-    assert result.train_loss < untrained.train_loss - 0.1
-    assert result.parent_holdout_loss is None
+def biased_game(header, seed: int) -> bytes:
+    """Random moves, whose targets follow a plan: the highest type of move, then the most rings placed."""
+    board, states, builder = Board(HEX8), new_positions(1), RecordBuilder(2)
+    board.start(states, 0, swap=True)
+    while len(legal := board.decision(states, 0)):
+        rank = [(move_type(int(move)), move_count(int(move))) for move in legal]
+        planned = [at for at, kind in enumerate(rank) if kind == max(rank)]
+        chosen = planned[derive(seed, builder.decisions, "target") % len(planned)]
+        move = int(legal[derive(seed, builder.decisions) % len(legal)])
+        builder.add(move, FULL, None, (np.array([chosen]), np.array([1.0], np.float32)))
+        board.play(states, 0, move)
+    end = {"winner": int(states[0]["winner"]), "plies": int(states[0]["ply"])}
+    return builder.finish(header("hex8_2p", seed=seed, **end))
+
+
+def test_training_lowers_the_loss_on_held_out_games(inputs, specs, header, tmp_path):
+    sha = inputs.add(shard_bytes([biased_game(header, seed) for seed in range(40)]))
+    recipe = {"batch_size": 64, "learning_rate": 5e-3, "holdout_share": 0.3, "value_weight": 0.1}
+
+    def run(**changes):
+        spec = specs.train("hex8_2p", [sha], recipe=recipe | changes)
+        return train(spec, inputs.folder, tmp_path, specs.quiet).result
+
+    trained, untrained = run(steps=120), run(steps=1, learning_rate=1e-9)
+    assert trained.holdout_loss < untrained.holdout_loss - 0.5
+    assert trained.train_loss < untrained.train_loss - 0.3
+    assert trained.parent_holdout_loss is None
 
 
 def test_the_checkpoint_is_named_by_its_hash_loads_and_tells_its_descent(run, played):

@@ -83,7 +83,7 @@ def test_a_damaged_file_is_refused(saved, damage):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"not a zip", pickle.dumps([1, 2], protocol=2), b"PK\x03\x04" + bytes(200)]
+    "data", [b"", b"not a zip", b"root:x:0:0", pickle.dumps([1, 2], protocol=2), b"PK\x03\x04" + bytes(200)]
 )
 def test_bytes_that_are_no_checkpoint_are_refused_even_with_the_right_hash(tmp_path, data):
     path = tmp_path / "model.pth"

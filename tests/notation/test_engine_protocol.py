@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from ringrift.cli.engine import LONGEST_LINE, EngineSession, serve
-from ringrift.game.config import ALL_CONFIGS
+from ringrift.game.config import ALL_CONFIGS, GameConfig
+from ringrift.game.play import Game
 from ringrift.notation.canonical import hash16
+from ringrift.notation.gamestate import dump_game
 from ringrift.notation.replay import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +115,10 @@ MALFORMED: list[tuple[bytes, str]] = [
     (b'{"op":"new","board":"square8","players":' + b"9" * 4_000 + b"}", "bad_input"),
     (b'{"op":1e999}', "bad_input"),
     (b'{"op":NaN}', "bad_input"),
+    (b'{"op":"load","state":{"winner":-Infinity}}', "bad_input"),
+    (b'{"op":"load","state":{"winner":1e999}}', "bad_input"),
+    (b'{"op":"legal","op":"new"}', "bad_input"),
+    (b'{"op":"load","state":{"board":{"stacks":{"3,3":{},"3,3":{}}}}}', "bad_input"),
     (b'{"op":["legal"]}', "bad_input"),
     (b'{"op":"castle"}', "bad_input"),
     (b'{"op":"new"}', "bad_input"),
@@ -176,6 +182,22 @@ def test_an_overlong_line_is_one_request():
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
     assert "more than" in answers[0]["error"]["message"]
     assert answers[1:] == [{"ok": True}]
+
+
+def test_whatever_could_be_loaded_can_be_written():
+    state = json.dumps(dump_game(Game.new(GameConfig("square8", 2))))
+    lines = []
+    for depth in range(900, 1000, 3):
+        past = '[{"type":"place_ring","player":1,"x":' + "[" * depth + "]" * depth + "}]"
+        deep = state.replace('"moveHistory": []', f'"moveHistory": {past}')
+        lines += [f'{{"op":"load","state":{deep}}}', '{"op":"json"}']
+    out = io.StringIO()
+    serve(io.BytesIO("\n".join(lines).encode()), out)
+    answers = [json.loads(line) for line in out.getvalue().splitlines()]
+    loads, dumps = answers[::2], answers[1::2]
+    assert loads[0] == {"ok": True}
+    assert loads[-1]["error"]["message"] == "not JSON: nested too deeply"
+    assert all("state" in answer for answer in dumps)
 
 
 def test_an_unforeseen_failure_is_answered_and_the_session_goes_on(monkeypatch):

@@ -66,7 +66,7 @@ def test_rings_are_read_top_first_unless_controller_and_cap_say_otherwise(state)
 
 
 def test_one_stack_decides_the_ring_order_of_those_that_fit_both_ways(state):
-    state["totalRingsInPlay"] = 0
+    del state["totalRingsInPlay"]
     state["board"]["stacks"] = {"3,6": stack([1, 1, 2, 1], 1, 1), "3,0": stack([1, 2], 2, 1)}
     assert canonical_state(load_game(state))["sk"]["3,6"] == [1, 1, 2, 1]
     state["board"]["stacks"]["4,4"] = stack([2, 1], 2, 1)
@@ -94,7 +94,7 @@ def test_the_capturing_stack_follows_from_the_last_move():
         del state[missing]
         assert canonical_state(load_game(state))["at"] == "0,5"
     state["board"]["stacks"]["3,1"] = stack([2], 2, 1)
-    state["totalRingsInPlay"] = 0
+    del state["totalRingsInPlay"]
     with pytest.raises(BadInput, match="chainCapturePosition: missing"):
         load_game(state)
 
@@ -126,7 +126,7 @@ def test_an_owed_territory_elimination_follows_from_the_last_move(state):
 
 
 def test_thresholds_of_the_state_are_honoured(state):
-    state.update(victoryThreshold=7, lpsRoundsRequired=2)
+    state.update(victoryThreshold=7, lpsRoundsRequired=2, totalRingsInPlay=40)
     state["rulesOptions"].update(ringsPerPlayer=20, swapRuleEnabled=False)
     position = load_game(state).states[0]
     assert (position["ring_threshold"], position["lps_required"], position["rings_per_player"]) == (7, 2, 20)
@@ -163,6 +163,32 @@ def test_a_finished_game_is_over_whatever_its_phase_says(state, status, written)
     game = load_game({**state, "gameStatus": status, "winner": 2})
     assert (game.phase, game.winner, legal_keys(game)) == (OVER, 2, [])
     assert dump_game(game)["gameStatus"] == written
+
+
+def test_a_paused_game_is_not_over(state):
+    with pytest.raises(BadInput, match="currentPhase: game_over, but gameStatus is paused"):
+        load_game({**state, "gameStatus": "paused", "currentPhase": "game_over"})
+
+
+@pytest.mark.parametrize("total", [0, 36])
+def test_hands_are_counted_where_the_rings_in_play_are_told(state, total):
+    state["totalRingsInPlay"] = total
+    state["players"][0]["ringsInHand"] = 18
+    with pytest.raises(BadInput, match="players: player 1 has 20 rings, there are 18"):
+        load_game(state)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_rings_out_of_hand_are_always_counted(state, told):
+    if not told:
+        del state["totalRingsInPlay"]
+    state["board"]["stacks"] |= {f"{x},7": stack([1] * 6, 1, 6) for x in range(3)}
+    with pytest.raises(BadInput, match=r"board\.stacks: 20 rings of player 1, there are 18"):
+        load_game(state)
+    del state["board"]["stacks"]["2,7"]
+    state["players"][0].update(ringsInHand=0, eliminatedRings=30)
+    with pytest.raises(BadInput, match=r"players: \d+ rings in all, there are 36"):
+        load_game(state)
 
 
 def test_phase_game_over_ends_an_active_game_without_a_winner(state):
@@ -225,6 +251,18 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("moveHistory", {}, "moveHistory: expected an array"),
     ("pendingLineRewardElimination", True, "true outside of line_processing"),
     ("lpsCurrentRoundFirstPlayer", 3, "lpsCurrentRoundFirstPlayer: 3 is not in 0..2"),
+    ("lpsConsecutiveExclusiveRounds", 2, "Rounds: 2, but lpsConsecutiveExclusivePlayer is missing"),
+    ("lpsCurrentRoundActorMask", {"3": True}, "lpsCurrentRoundActorMask: '3' is not one of 1, 2"),
+    ("totalRingsInPlay", 37, "totalRingsInPlay: 37, but 2 players have 18 each"),
+    ("winner", 2, "winner: 2, but gameStatus is active"),
+    ("current_player", 2, "currentPlayer: 1, but current_player is 2"),
+    ("mustMoveFromStackKey", "9,9", "mustMoveFromStackKey: '9,9' is no cell of square8"),
+    ("turnFacts", {"acted": 1}, "turnFacts.acted: expected true or false"),
+    ("turnFacts", {"seatsMoved": [3]}, "turnFacts.seatsMoved: 3 is not a seat in 1..2"),
+    ("turnFacts", {"lastActor": 1}, "turnFacts.lastActor: 1, but player 2 made the last move"),
+    ("turnFacts", {"regionClaimed": True}, "turnFacts.regionClaimed: true outside of territory_processing"),
+    ("turnFacts", {"endReason": "stalemate"}, "turnFacts.endReason: given, but gameStatus is active"),
+    ("turnFacts", {"endReason": "boredom"}, "turnFacts.endReason: 'boredom' is not one of"),
 ]
 
 

@@ -1,0 +1,151 @@
+"""`ringrift-ctl bench`: how fast this machine plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringrift.cli.output import Json, note, output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ringrift.bench.scaling import Scaling
+    from ringrift.bench.speed import Speed
+    from ringrift.bench.startup import Startup
+    from ringrift.game.config import GameConfig
+
+app = typer.Typer(help="How fast this machine plays.")
+
+
+@app.callback()
+def group() -> None:
+    """How fast this machine plays."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was measured."""
+
+    speeds: list[Speed]
+    scaling: list[Scaling]
+    startup: Startup
+
+
+@app.command()
+def engine(
+    context: typer.Context,
+    config: Annotated[list[str] | None, typer.Option(help="A config such as hex8_2p (all twelve).")] = None,
+    seconds: Annotated[float, typer.Option(min=0.05, max=3600, help="CPU time of each figure.")] = 1.0,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="Also compare so many threads with one.")] = 1,
+    cold: Annotated[bool, typer.Option("--cold", help="Also compile anew: half a minute.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure random games: full rules, and the full legal list at every ply.
+
+    Rates are plies per CPU-second on one core. A ply is a recorded move, forced ones included.
+    """
+    configs = _configs(config)
+    report = _measured(configs, seconds, threads, cold)
+    output(context, json).data(report, lambda: _drawn(report))
+
+
+def _configs(keys: list[str] | None) -> list[GameConfig]:
+    from ringrift.game.config import ALL_CONFIGS, GameConfig
+
+    return [GameConfig.parse(key) for key in keys] if keys else list(ALL_CONFIGS)
+
+
+def _measured(configs: list[GameConfig], seconds: float, threads: int, cold: bool) -> Report:
+    from ringrift.errors import EnvironmentProblem
+
+    try:
+        from ringrift.bench.scaling import measure_scaling
+        from ringrift.bench.speed import measure_speed
+        from ringrift.bench.startup import measure_startup
+    except ModuleNotFoundError as missing:
+        raise EnvironmentProblem(
+            f"{missing.name} is not installed", hint="pip install 'ringrift[agent,control]'"
+        ) from missing
+    note("measuring; the first figure waits for the compiler")
+    speeds = [measure_speed(config, seconds) for config in configs]
+    scaling = [measure_scaling(config, threads, seconds) for config in configs if threads > 1]
+    return Report(speeds, scaling, measure_startup(configs[0].key, cold=cold))
+
+
+def _drawn(report: Report) -> RenderableType:
+    from rich.console import Group
+
+    parts = [_speeds(report.speeds), _phases(report.speeds)]
+    if report.scaling:
+        parts.append(_scaling(report.scaling))
+    return Group(*parts, _startup(report.startup))
+
+
+def _speeds(speeds: list[Speed]) -> RenderableType:
+    from ringrift.cli.output import table
+
+    headers = ("config", "stepped>", "settled>", "plies/game>", "decisions/game>", "moves median>", "p99>")
+    rows = (
+        (
+            speed.config,
+            f"{speed.stepped:,.0f}",
+            f"{speed.settled:,.0f}",
+            f"{speed.plies:,.0f}",
+            f"{speed.decisions:,.0f}",
+            speed.legal_median,
+            speed.legal_p99,
+        )
+        for speed in speeds
+    )
+    return table(headers, rows, "plies per CPU-second on one core; legal moves at a decision")
+
+
+def _phases(speeds: list[Speed]) -> RenderableType:
+    from ringrift.cli.output import table
+
+    rows = (
+        (
+            speed.config,
+            cost.phase,
+            f"{cost.share:.1%}",
+            f"{cost.legal_us:.2f}",
+            f"{cost.apply_us:.2f}",
+            f"{cost.part(speed.phases):.1%}",
+        )
+        for speed in speeds
+        for cost in speed.phases
+    )
+    headers = ("config", "phase", "plies>", "legal us>", "apply us>", "time>")
+    return table(headers, rows, "CPU microseconds a ply")
+
+
+def _scaling(figures: list[Scaling]) -> RenderableType:
+    from ringrift.cli.output import table
+
+    headers = ("config", "threads>", "1 thread>", "together>", "ratio>", "a core>", "cores used>", "load>")
+    rows = (
+        (
+            found.config,
+            found.threads,
+            f"{found.alone.plies:,.0f}",
+            f"{found.together.plies:,.0f}",
+            f"{found.ratio:.2f}",
+            f"{found.ratio_per_core:.2f}",
+            f"{found.alone.cores:.2f}, {found.together.cores:.2f} of {found.cores}",
+            f"{found.load:.2f}",
+        )
+        for found in figures
+    )
+    return table(headers, rows, "plies per second of wall time; ratios also per CPU-second (a core)")
+
+
+def _startup(found: Startup) -> RenderableType:
+    from ringrift.cli.output import fields
+    from ringrift.client.display import size
+
+    cold = "not measured (--cold)" if found.compile_seconds is None else f"{found.compile_seconds:.1f} s CPU"
+    loaded = f"{found.load_seconds:.2f} s CPU, {size(found.memory)} resident"
+    return fields((("ready from the cache", loaded), ("ready without it", cold)))
