@@ -57,15 +57,7 @@ def new_batch(config: GameConfig, games: int, room: int = 0) -> Batch:
 @jit
 def own_scratch(scratch, i):
     """Return the part of the working memory that game i uses."""
-    return Scratch(
-        moves=scratch.moves[i],
-        label=scratch.label[i],
-        whole=scratch.whole[i],
-        colours=scratch.colours[i],
-        controllers=scratch.controllers[i],
-        payers=scratch.payers[i],
-        queue=scratch.queue[i],
-    )
+    return Scratch(moves=scratch.moves[i], work=scratch.work[i])
 
 
 @jit

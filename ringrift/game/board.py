@@ -11,6 +11,7 @@ import numpy as np
 from ringrift.game._jit import jit
 from ringrift.game.cellset import board_row, place_of
 from ringrift.game.geometry import HAS_NEIGHBOUR, STAYS_WHOLE
+from ringrift.game.state import COLLAPSED, OPEN
 
 
 @jit
@@ -35,7 +36,7 @@ def lift_stack(geo, states, i, cell):
     s = states[i]
     owner = np.int64(s["top"][cell])
     row, bit = place_of(geo, cell) >> 5, bit_of(place_of(geo, cell))
-    s["open_rows"][row] |= bit
+    s["space_rows"][OPEN, row] |= bit
     s["top_rows"][owner, row] &= ~bit
     s["stacks"][owner] -= 1
     s["rings"][cell] = 0
@@ -52,7 +53,7 @@ def put_stack(geo, states, i, cell, rings, height):
     s = states[i]
     owner = (rings & 3) + 1
     row, bit = place_of(geo, cell) >> 5, bit_of(place_of(geo, cell))
-    s["open_rows"][row] &= ~bit
+    s["space_rows"][OPEN, row] &= ~bit
     s["top_rows"][owner, row] |= bit
     s["rings"][cell] = rings
     s["height"][cell] = height
@@ -109,7 +110,7 @@ def around(geo, states, i, family, place):
     window = 0
     for row in range(3):
         number = (place >> 5) - 1 + row
-        bounds = np.int64(s["collapsed_rows"][number] | s["marker_rows"][family, number])
+        bounds = np.int64(s["space_rows"][COLLAPSED, number] | s["marker_rows"][family, number])
         window |= (board_row(geo, number) & ~bounds) >> (place & 31) - 1 << 3 * row & 7 << 3 * row
     return window
 
@@ -152,8 +153,8 @@ def collapse(geo, states, i, cell, player):
     if s["marker"][cell] > 0:
         remove_marker(geo, states, i, cell)
     place = place_of(geo, cell)
-    s["open_rows"][place >> 5] &= ~bit_of(place)
-    s["collapsed_rows"][place >> 5] |= bit_of(place)
+    s["space_rows"][OPEN, place >> 5] &= ~bit_of(place)
+    s["space_rows"][COLLAPSED, place >> 5] |= bit_of(place)
     for family in range(s["players"] + 1):
         note_change(geo, states, i, family, place, STAYS_WHOLE)
     s["collapsed"][cell] = player
@@ -170,8 +171,8 @@ def marked_row(states, i, number):
 @jit
 def stacks_in_row(geo, states, i, number):
     """Cells of a row with a stack."""
-    s = states[i]
-    return board_row(geo, number) & ~np.int64(s["open_rows"][number] | s["collapsed_rows"][number])
+    rows = states[i]["space_rows"]
+    return board_row(geo, number) & ~np.int64(rows[OPEN, number] | rows[COLLAPSED, number])
 
 
 @jit

@@ -85,6 +85,11 @@ class Geometry(NamedTuple):
     tables: npt.NDArray[np.void]
     """(1,) of `TABLES`, read-only."""
 
+    @property
+    def xy(self) -> npt.NDArray[np.int16]:
+        """(n_cells, 2): coordinates of each cell, for callers in plain Python."""
+        return np.array(coordinates(BOARDS[self.board]), dtype=np.int16)
+
 
 @cache
 def coordinates(board: str) -> list[tuple[int, int]]:

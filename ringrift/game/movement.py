@@ -16,12 +16,13 @@ from ringrift.game.board import (
 from ringrift.game.cellset import cell_at, holds, next_cell, place_of, step_of
 from ringrift.game.geometry import NONE
 from ringrift.game.moves import MOVE_STACK, pack
+from ringrift.game.state import OPEN
 
 
 @jit
 def free_end(states, i, place, step, taken, stop):
     """Walk a ray on from `taken` steps while cells are open; return the steps then taken, at most `stop`."""
-    open_rows = states[i]["open_rows"]
+    open_rows = states[i]["space_rows"][OPEN]
     place += (taken + 1) * step
     while taken < stop and holds(open_rows, place):
         taken += 1

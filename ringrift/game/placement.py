@@ -11,6 +11,7 @@ from ringrift.game.geometry import MARGIN, NONE, ROWS
 from ringrift.game.movement import can_act_from, can_any_stack_act, capturable, free_end
 from ringrift.game.moves import NO_PLACEMENT, PLACE_RING, SKIP_PLACEMENT, SWAP_SIDES, at_cell
 from ringrift.game.recovery import recovery_eligible
+from ringrift.game.state import OPEN
 
 MOST_RINGS = 3
 """Rings that may be placed at once on an empty cell."""
@@ -29,7 +30,7 @@ def reach_of_row(geo, states, i, number, goal):
 
     Rays are tried until all cells of `goal` have three steps.
     """
-    open_rows = states[i]["open_rows"]
+    open_rows = states[i]["space_rows"][OPEN]
     one = two = three = 0
     for direction in range(geo.n_dirs):
         dx, dy = direction_of(geo, direction)
@@ -74,7 +75,7 @@ def can_place(geo, states, i, player, most):
     if most <= 0:
         return False
     for number in range(MARGIN, MARGIN + geo.n_rows):
-        bare = np.int64(states[i]["open_rows"][number]) & ~marked_row(states, i, number)
+        bare = np.int64(states[i]["space_rows"][OPEN, number]) & ~marked_row(states, i, number)
         if bare != 0 and reach_of_row(geo, states, i, number, 0)[0] & bare != 0:
             return True
     for cell in range(geo.n_cells):
@@ -176,7 +177,7 @@ def add_placements(geo, states, i, out, n):
     most = min(placeable(states, i, player), MOST_RINGS)
     if most > 0:
         for number in range(MARGIN, MARGIN + geo.n_rows):
-            bare = np.int64(s["open_rows"][number]) & ~marked_row(states, i, number)
+            bare = np.int64(s["space_rows"][OPEN, number]) & ~marked_row(states, i, number)
             stacks = stacks_in_row(geo, states, i, number)
             reach = reach_of_row(geo, states, i, number, bare | stacks)
             if bare & ~reach_for(most, reach) | stacks == 0:

@@ -18,6 +18,9 @@ from ringrift.game.phases import ACTIVE, PLACEMENT
 
 SEATS = 5
 
+OPEN, COLLAPSED = range(2)
+"""The cell sets of field `space_rows`."""
+
 POSITION = np.dtype(
     [
         ("rings", np.int64, MAX_CELLS),  # owner - 1 of every ring, 2 bits each, the top ring lowest
@@ -27,8 +30,7 @@ POSITION = np.dtype(
         ("marker", np.int8, MAX_CELLS),  # owner of the marker, 0 = none
         ("collapsed", np.int8, MAX_CELLS),  # owner of the collapsed space, 0 = not collapsed
         # Cell sets (see `geometry`) that say the same again, for tests of many cells at once:
-        ("open_rows", np.int32, ROWS),  # cells that can be passed: no stack, not collapsed
-        ("collapsed_rows", np.int32, ROWS),
+        ("space_rows", np.int32, (2, ROWS)),  # `OPEN`: can be passed, no stack and not collapsed; `COLLAPSED`
         ("marker_rows", np.int32, (SEATS, ROWS)),
         ("top_rows", np.int32, (SEATS, ROWS)),  # stacks that the seat controls
         # 1 = the cells that neither a collapsed space nor a marker of the seat takes (seat 0: of nobody) are
@@ -72,6 +74,9 @@ POSITION = np.dtype(
 )
 
 
+PAYERS, REGION, BORDER = range(3)
+"""Cell sets of the working memory: stacks that could pay for a region, a region, the markers around it."""
+
 MAX_RUNS = 400
 """Runs that fit on a board: 25 rows, every other cell of each."""
 
@@ -84,11 +89,9 @@ WORK = np.dtype(
         ("controllers", np.int64, MAX_RUNS),  # bit set of the seats that control a stack inside
         ("paying", np.int64, MAX_RUNS),  # 1 if a stack inside could pay for a region, else 0
         ("colours", np.int64, MAX_RUNS),  # bit set of the marker colours inside or around it
-        # Cell sets:
-        ("payers", np.int64, ROWS),  # stacks that could pay for a region
-        ("region", np.int64, ROWS),  # a region
-        ("border", np.int64, ROWS),  # the markers that collapse with it
-    ]
+        ("sets", np.int32, (3, ROWS)),  # cell sets `PAYERS`, `REGION` and `BORDER`
+    ],
+    align=True,
 )
 
 
@@ -131,4 +134,4 @@ def start(states: npt.NDArray[np.void], i: int, config: GameConfig, *, swap: boo
     position["lps_required"] = 3
     position["rng"] = 1
     position["connected"] = 1
-    position["open_rows"] = geometry(config.board).tables[0]["board_rows"]
+    position["space_rows"][OPEN] = geometry(config.board).tables[0]["board_rows"]

@@ -16,6 +16,7 @@ from ringrift.game.cellset import board_row, lowest_bit, lowest_cell, next_cell,
 from ringrift.game.geometry import MARGIN, NONE, ROWS
 from ringrift.game.moves import CHOOSE_TERRITORY, NO_TERRITORY, SKIP_TERRITORY, pack
 from ringrift.game.phases import OWED_RECOVERY, OWED_TERRITORY
+from ringrift.game.state import BORDER, COLLAPSED, PAYERS, REGION
 
 
 @jit
@@ -60,7 +61,7 @@ def label_runs(geo, states, i, family, scratch):
     runs = components = above = 0
     for number in range(MARGIN, MARGIN + geo.n_rows):
         first = runs
-        bounds = s["collapsed_rows"][number] | s["marker_rows"][family, number]
+        bounds = s["space_rows"][COLLAPSED, number] | s["marker_rows"][family, number]
         rest = board_row(geo, number) & ~np.int64(bounds)
         while rest != 0:
             low = lowest_bit(rest)
@@ -95,18 +96,18 @@ def can_pay(states, i, cell):
 
 @jit
 def find_payers(geo, states, i, scratch):
-    """Fill `scratch.payers`; return False when no stack could pay."""
+    """Fill the cell set `PAYERS`; return False when no stack could pay."""
     work = scratch.work[0]
     s = states[i]
     found = False
     for number in range(MARGIN, MARGIN + geo.n_rows):
-        work["payers"][number] = s["top_rows"][s["player"], number] if s["recovered"] == 0 else 0
-        found |= work["payers"][number] != 0
+        work["sets"][PAYERS, number] = s["top_rows"][s["player"], number] if s["recovered"] == 0 else 0
+        found |= work["sets"][PAYERS, number] != 0
     if s["recovered"] == 1:
         for cell in range(geo.n_cells):
             if can_pay(states, i, cell):
                 place = place_of(geo, cell)
-                work["payers"][place >> 5] |= bit_of(place)
+                work["sets"][PAYERS, place >> 5] |= bit_of(place)
                 found = True
     return found
 
@@ -150,7 +151,7 @@ def note_components(geo, states, i, family, runs, scratch):
             work["colours"][root] |= bits_met(markers, row, players, run)
         elif touches(geo, markers[family], row, run):
             work["colours"][root] = 1 << family
-        if work["payers"][row] & run != 0:
+        if work["sets"][PAYERS, row] & run != 0:
             paying += np.int64(work["paying"][root] == 0)
             work["paying"][root] = 1
     return paying
@@ -192,7 +193,7 @@ def admitting_family(states, i, family, inside, colours, active):
 
 @jit
 def add_family(geo, states, i, scratch, family, active, out, n):
-    """Append the regions of one family; needs `scratch.payers`. A single component holds every payer."""
+    """Append the regions of one family; needs the cell set `PAYERS`. A single component holds every payer."""
     work = scratch.work[0]
     runs, components = label_runs(geo, states, i, family, scratch)
     if components <= 1:
@@ -260,7 +261,7 @@ def add_territory_decisions(geo, states, i, scratch, out, n):
 
 @jit
 def find_region(geo, states, i, scratch, cell, family):
-    """Fill `scratch.region` with the component of a family that holds the cell; empty `scratch.border`."""
+    """Fill the cell set `REGION` with the component of a family that holds the cell; empty `BORDER`."""
     work = scratch.work[0]
     runs, _ = label_runs(geo, states, i, family, scratch)
     point_to_roots(scratch, runs)
@@ -270,17 +271,17 @@ def find_region(geo, states, i, scratch, cell, family):
         if work["row"][run] == place >> 5 and work["run"][run] >> (place & 31) & 1 == 1:
             wanted = work["root"][run]
     for number in range(ROWS):
-        work["region"][number] = work["border"][number] = 0
+        work["sets"][REGION, number] = work["sets"][BORDER, number] = 0
     for run in range(runs):
         if work["root"][run] == wanted:
-            work["region"][work["row"][run]] |= work["run"][run]
+            work["sets"][REGION, work["row"][run]] |= work["run"][run]
 
 
 @jit
 def find_border(geo, states, i, scratch):
-    """Add to the empty `scratch.border` the markers that collapse with `scratch.region`."""
+    """Add to the empty `BORDER` the markers that collapse with the cell set `REGION`."""
     work = scratch.work[0]
-    region, border = work["region"], work["border"]
+    region, border = work["sets"][REGION], work["sets"][BORDER]
     for number in range(MARGIN, MARGIN + geo.n_rows):
         own, before, behind = region[number], region[number - 1], region[number + 1]
         near = own << 1 | own >> 1 | before | before >> geo.lean | behind | behind << geo.lean
@@ -316,12 +317,12 @@ def apply_region(geo, states, i, scratch, region, family):
     s = states[i]
     find_region(geo, states, i, scratch, region, family)
     find_border(geo, states, i, scratch)
-    cell = next_cell(geo, work["border"], -1)
+    cell = next_cell(geo, work["sets"][BORDER], -1)
     while cell != NONE:
         collapse(geo, states, i, cell, np.int64(s["player"]))
-        cell = next_cell(geo, work["border"], cell)
-    cell = next_cell(geo, work["region"], -1)
+        cell = next_cell(geo, work["sets"][BORDER], cell)
+    cell = next_cell(geo, work["sets"][REGION], -1)
     while cell != NONE:
         claim_cell(geo, states, i, cell)
-        cell = next_cell(geo, work["region"], cell)
+        cell = next_cell(geo, work["sets"][REGION], cell)
     s["pending"] = OWED_RECOVERY if s["recovered"] == 1 else OWED_TERRITORY

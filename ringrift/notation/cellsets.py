@@ -18,6 +18,7 @@ from ringrift.game.moves import (
 )
 from ringrift.game.play import Game
 from ringrift.game.recovery import cells_behind, run_through
+from ringrift.game.state import REGION
 from ringrift.game.territory import find_region
 
 
@@ -54,4 +55,4 @@ def slide_window(game: Game, move: int) -> list[int]:
 def region_cells(game: Game, move: int) -> list[int]:
     """Return the cells of the region that a territory move claims, ascending."""
     find_region(game.geo, game.states, 0, game.scratch, int(move_from(move)), int(move_aux(move)))
-    return cells_of(game.geo, game.scratch.work[0]["region"])
+    return cells_of(game.geo, game.scratch.work[0]["sets"][REGION])

@@ -72,3 +72,16 @@ def test_a_copied_position_is_independent_of_its_source():
     target[1]["hand"][1] += 1
     assert target[1].tobytes() != game.states[0].tobytes()
     assert not target[0].tobytes().strip(b"\0")
+
+
+@pytest.mark.parametrize("config", ALL_CONFIGS, ids=lambda config: config.key)
+def test_what_is_known_to_be_connected_is_connected_after_every_move(config):
+    dice, checked = random.Random(3), 0
+    game = Game.new(config)
+    while not game.over and len(game.played) < 700:
+        game.apply(int(dice.choice(game.legal())))
+        for family in range(config.players + 1):
+            if game.states[0]["connected"][family] == 1:
+                checked += 1
+                assert label_runs(game.geo, game.states, 0, family, game.scratch)[1] <= 1
+    assert checked > 50
