@@ -16,6 +16,7 @@ from ringrift.cli.engine import EngineSession
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.notation.canonical import canonical_state
 from ringrift.notation.keys import legal_keys
+from ringrift.protocol import operator as op
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"
 SQUARE = str(TRACES / "square8-2p.jsonl.gz")
@@ -189,3 +190,63 @@ def test_beside_the_board_stands_the_last_move_in_words_and_as_a_key() -> None:
     recording = read_recording(Path(SQUARE), 1)
     lines = [line for line, _ in recorded(recording, 1)]
     assert recording.key(1) in lines and recording.words(1) in lines
+
+
+# Shards, from files and from the controller.
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A shard of two games of hex8 with a search, and the ids of its games."""
+    from ringrift.learning.selfplay import play_shard
+    from ringrift.learning.shards import read_shard, write_shard
+    from ringrift.players.base import PlayerSpec, build_player
+    from tests.learning.conftest import selfplay_spec
+
+    spec = selfplay_spec("hex8_2p", games_per_shard=2, full_share=0.5)
+    player = build_player(PlayerSpec.from_dict(spec.player.model_dump()), GameConfig("hex8", 2))
+    path, _ = write_shard(tmp_path_factory.mktemp("shards"), play_shard(spec, 0, player, lambda done: None))
+    return path, [record.id for record in read_shard(path)]
+
+
+def test_a_game_of_a_shard_has_root_values_and_search_targets(run, shard) -> None:
+    recording = read_recording(shard[0], 2)
+    assert recording.at(recording.plies).over and "game 2 of 2" in recording.title
+    note = next(note for note in recording.notes.values() if len(note.target) > 1)
+    ply = next(ply for ply, each in recording.notes.items() if each is note)
+    legal = legal_keys(recording.at(ply))
+    assert all(key in legal and 0 < share <= 1 for key, share in note.target)
+    assert [share for _, share in note.target] == sorted((share for _, share in note.target), reverse=True)
+    assert len(note.values) == 2 and sum(note.values) == pytest.approx(1, abs=0.02)
+    page = run("replay", str(shard[0]), "--game", "2", "--ply", str(ply)).stdout
+    assert "root value" in page and note.target[0][0] in page and "A gumbel" in page
+
+
+def test_a_game_is_fetched_from_the_controller_by_its_id(run, world, shard) -> None:
+    path, ids = shard
+    sha = path.stem
+    world.games = {
+        game: op.GameView(
+            game_id=game, shard=sha, config="hex8_2p", purpose="selfplay", winner=1, plies=1, decisions=1
+        )
+        for game in ids
+    }
+    world.files[sha] = path.read_bytes()
+    found = run("replay", ids[1][:12])
+    assert found.exit_code == 0, found.stderr
+    assert found.stdout.splitlines()[2:] == run("replay", str(path), "--game", "2").stdout.splitlines()[2:]
+    world.files[sha] = b"other bytes"
+    found = run("replay", ids[1])
+    assert (found.exit_code, found.stderr.count("\n")) == (8, 1)
+    assert "arrived with other bytes" in found.stderr
+    assert run("replay", "0" * 12).exit_code == 5
+
+
+def test_a_damaged_shard_is_corrupt_data(run, shard, tmp_path: Path) -> None:
+    data = bytearray(shard[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    path = tmp_path / "damaged.shard"
+    path.write_bytes(data)
+    found = run("replay", str(path))
+    assert (found.exit_code, found.stderr.count("\n")) == (8, 1)
+    assert "damaged" in found.stderr
