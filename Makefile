@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test lint fuzz cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test boundscheck coverage lint fuzz cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -50,6 +50,13 @@ cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own 
 	.venv-cuda/bin/python -m pytest -q -p no:cacheprovider tests/game/test_cuda.py
 	@if .venv-cuda/bin/python -c 'import sys; from numba import cuda; sys.exit(not cuda.is_available())'; \
 	  then .venv-cuda/bin/python -m ringrift.bench.cuda; fi
+
+boundscheck: export NUMBA_BOUNDSCHECK = 1
+boundscheck: tools $(VENV)/.dev warm  ## the whole suite with every array access checked
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+coverage: $(VENV)/.dev warm  ## the rules as plain Python: at least 95 % of their lines run
+	$(BIN)/python -m pytest -q tests/game/test_coverage.py
 
 pictures: $(VENV)/.dev  ## the screens in docs/pictures
 	$(BIN)/python -m tests.tui.pictures

@@ -195,13 +195,15 @@ def _read_lps(states: States, fields: Fields, config: GameConfig) -> None:
 
 
 def _read_origin(states: States, fields: Fields, config: GameConfig, past: Past) -> None:
-    """Find the stack that must move, may capture or must capture."""
+    """Find the stack that must move, may or must capture; outside of their phases both are ignored."""
     position = states[0]
     phase, player = position["phase"], position["player"]
     must_move = past.placed_cell(config.board)
     if fields.has("mustMoveFromStackKey"):
         key = fields.get("mustMoveFromStackKey")
         must_move = read_wire_key(config.board, key, "mustMoveFromStackKey")
+    if fields.has("chainCapturePosition"):
+        read_position(config.board, fields.get("chainCapturePosition"), "chainCapturePosition")
     if phase == phases.MOVEMENT:
         position["must_move"] = must_move
         if position["must_move"] != NONE and position["top"][position["must_move"]] != player:

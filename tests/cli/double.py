@@ -44,6 +44,8 @@ class World:
         self.fail_operation: dict[str, str] = {}
         self.failures: dict[tuple[str, str], tuple[int, bytes]] = {}
         self.requests: list[tuple[str, str, Any]] = []
+        self.games: dict[str, op.GameView] = {}
+        self.files: dict[str, bytes] = {}
         self.answered = threading.Event()
 
     def fail(self, method: str, path: str, status: int, code: str, message: str, hint: str = "") -> None:
@@ -84,6 +86,8 @@ def build(world: World) -> FastAPI:
         planned = world.failures.get((request.method, full))
         if planned:
             return Response(planned[1], planned[0], media_type="application/json")
+        if full.startswith("/v1/artifacts/") and full.rpartition("/")[2] in world.files:
+            return Response(world.files[full.rpartition("/")[2]], media_type="application/octet-stream")
         answer = _answer(world, request.method, full.split("/")[2:], dict(request.query_params), body)
         if answer is None:
             return _error(404, "not_found", f"nothing at {full}")
@@ -138,6 +142,8 @@ def _one(world: World, what: str, name: str) -> Any:
         return sample.why(name)
     if what == "models":
         return sample.model() if sample.CANDIDATE.startswith(name) else None
+    if what == "games":
+        return next((game for game in world.games.values() if game.game_id.startswith(name)), None)
     if what == "evaluations":
         return next((each for each in _evaluations({}) if each.id.startswith(name)), None)
     if what == "promotions":

@@ -16,7 +16,7 @@ HEAVY = ("torch", "numba", "numpy", "sqlmodel", "sqlalchemy", "asyncssh", "textu
 DOCUMENT = Path(__file__).parents[2] / "docs" / "CLI.md"
 VERBS = (
     "up", "down", "status", "tui", "doctor", "demo", "why", "events", "audit", "hosts", "jobs", "configs",
-    "models", "evaluate", "promote", "rollback", "deploy-inference", "targets", "engine",
+    "models", "evaluate", "promote", "rollback", "deploy-inference", "targets", "engine", "bench",
 )  # fmt: skip
 
 

@@ -256,6 +256,8 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("totalRingsInPlay", 37, "totalRingsInPlay: 37, but 2 players have 18 each"),
     ("winner", 2, "winner: 2, but gameStatus is active"),
     ("current_player", 2, "currentPlayer: 1, but current_player is 2"),
+    ("chainCapturePosition", {"x": 9, "y": 9}, "chainCapturePosition: (9, 9) is not on square8"),
+    ("chainCapturePosition", [], "chainCapturePosition: expected an object"),
     ("mustMoveFromStackKey", "9,9", "mustMoveFromStackKey: '9,9' is no cell of square8"),
     ("turnFacts", {"acted": 1}, "turnFacts.acted: expected true or false"),
     ("turnFacts", {"seatsMoved": [3]}, "turnFacts.seatsMoved: 3 is not a seat in 1..2"),

@@ -12,7 +12,7 @@ from ringrift.client.display import short
 from ringrift.draw.palette import LETTERS
 from ringrift.errors import CorruptData
 from ringrift.game.play import Game
-from ringrift.learning.records import GameRecord, decode, game_id
+from ringrift.learning.records import GameRecord
 from ringrift.learning.replay import Decision, replay
 from ringrift.learning.shards import read_shard
 from ringrift.notation.keys import key_of
@@ -24,13 +24,12 @@ SHOWN_TARGETS = 6
 def from_shard(path: Path, number: int | None, identity: str = "") -> Recording:
     """Return a game of a shard, by number or by its id."""
     records = read_shard(path)
-    ids = [game_id(each) for each in records]
+    ids = [each.id for each in records] if identity else []
     if identity and identity not in ids:
         raise CorruptData(f"shard {path.name} does not hold game {identity[:12]}")
     at = ids.index(identity) if identity else index_of(number, len(records), path)
-    found = decode(records[at])
-    title = f"game {short(ids[at])}" if identity else title_of(path.name, at, len(records))
-    return _from_record(found, title)
+    title = f"game {short(identity)}" if identity else title_of(path.name, at, len(records))
+    return _from_record(records[at], title)
 
 
 def _from_record(found: GameRecord, title: str) -> Recording:
@@ -38,10 +37,12 @@ def _from_record(found: GameRecord, title: str) -> Recording:
     moves: list[int] = []
     notes: dict[int, Note] = {}
     game = Game.new(found.config, swap=found.header.swap_rule)
+    values, starts = found.root_values().tolist(), found.target_starts().tolist()
     for decision in replay(found):
         moves += _settle(game)
-        notes[len(moves)] = _note(found, decision, game)
-        moves.append(int(found.moves[decision.index]))
+        target = slice(starts[decision.index], starts[decision.index + 1])
+        notes[len(moves)] = Note(_values(values[decision.index]), _target(found, decision, game, target))
+        moves.append(decision.move)
         game.apply(moves[-1])
     moves += _settle(game)
     facts = [
@@ -49,7 +50,7 @@ def _from_record(found: GameRecord, title: str) -> Recording:
         for seat, spec in enumerate(found.header.seats, start=1)
     ]
     origin = Game.new(found.config, swap=found.header.swap_rule)
-    return record(title, origin, moves, notes, facts)
+    return record(title, origin, moves, notes, [*facts, f"id {short(found.id)}"])
 
 
 def _settle(game: Game) -> list[int]:
@@ -61,13 +62,16 @@ def _settle(game: Game) -> list[int]:
     return played
 
 
-def _note(found: GameRecord, decision: Decision, game: Game) -> Note:
-    values = tuple(float(value) for value in found.root_values()[decision.index])
-    begin, end = found.target_starts()[decision.index : decision.index + 2].tolist()
-    shares = found.weights[begin:end].astype(float)
-    order = np.argsort(-shares, kind="stable")[:SHOWN_TARGETS]
-    total = float(shares.sum()) or 1.0
-    target = tuple(
-        (key_of(game, int(decision.legal[found.ranks[begin + k]])), float(shares[k]) / total) for k in order
-    )
-    return Note(values if any(values) else (), target)
+def _values(values: list[float]) -> tuple[float, ...]:
+    """Return the root values of the seats; none where there was no search."""
+    return tuple(values) if any(values) else ()
+
+
+def _target(
+    found: GameRecord, decision: Decision, game: Game, entries: slice
+) -> tuple[tuple[str, float], ...]:
+    """Return the largest entries of a search target by key, as shares of the whole target."""
+    ranks, shares = found.ranks[entries], found.weights[entries].astype(float)
+    keys = [key_of(game, int(decision.legal[rank])) for rank in ranks]
+    largest = np.argsort(-shares, kind="stable")[:SHOWN_TARGETS].tolist()
+    return tuple((keys[k], float(shares[k] / shares.sum())) for k in largest)

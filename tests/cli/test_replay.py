@@ -1,0 +1,252 @@
+"""`ringrift-ctl replay`: every form of a recorded game, exports that load again, the viewer, bad inputs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from ringrift.cli.boards.beside import recorded
+from ringrift.cli.boards.formats import read_recording
+from ringrift.cli.boards.viewer import LEAP, Viewer
+from ringrift.cli.engine import EngineSession
+from ringrift.game.config import ALL_CONFIGS, GameConfig
+from ringrift.notation.canonical import canonical_state
+from ringrift.notation.keys import legal_keys
+from ringrift.protocol import operator as op
+
+TRACES = Path(__file__).parents[1] / "data" / "traces"
+SQUARE = str(TRACES / "square8-2p.jsonl.gz")
+HEX = str(TRACES / "hex8-3p.jsonl.gz")
+
+
+def first_record(path: str) -> dict:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return json.loads(next(lines))
+
+
+def test_into_a_pipe_the_last_position_is_printed_as_text(run) -> None:
+    found = run("replay", SQUARE)
+    record = first_record(SQUARE)
+    assert found.exit_code == 0
+    assert f"square8_2p, ply {record['n']} of {record['n']}" in found.stdout
+    assert "├───┼───┼" in found.stdout and "hand elim terr" in found.stdout
+    assert record["mv"][-1][:20] in found.stdout
+
+
+def test_a_ply_is_counted_from_the_beginning_or_the_end(run) -> None:
+    plies = first_record(HEX)["n"]
+    assert run("replay", HEX, "--ply", "-1").stdout == run("replay", HEX, "--ply", str(plies)).stdout
+    assert "the beginning" in run("replay", HEX, "--ply", "0").stdout
+
+
+def test_the_move_list_has_every_move_with_key_and_words(run) -> None:
+    record = first_record(SQUARE)
+    lines = run("replay", SQUARE, "--moves").stdout.splitlines()
+    assert len(lines) == record["n"]
+    assert lines[0].split()[2] == record["mv"][0] and "places" in lines[0]
+
+
+@pytest.mark.parametrize("config", ALL_CONFIGS, ids=lambda config: config.key)
+def test_an_exported_position_is_loaded_by_the_engine_and_goes_on_the_same(
+    config: GameConfig, run, tmp_path: Path
+) -> None:
+    path = TRACES / f"{config.board}-{config.players}p.jsonl.gz"
+    recording = read_recording(path, 1)
+    for ply in (recording.plies // 3, recording.plies // 2 + 1):
+        out = tmp_path / f"{ply}.json"
+        assert run("replay", str(path), "--ply", str(ply), "--export", "json", "-o", str(out)).exit_code == 0
+        session = EngineSession()
+        request = {"op": "load", "state": json.loads(out.read_text())}
+        assert session.answer(json.dumps(request).encode()) == {"ok": True}
+        whole = recording.whole(ply)
+        assert session.answer(b'{"op":"state"}')["state"] == canonical_state(whole)
+        assert session.answer(b'{"op":"legal"}')["keys"] == legal_keys(whole)
+        again = read_recording(out, None)
+        assert (again.plies, again.moves) == (ply, recording.moves[:ply])
+
+
+def test_a_state_whose_history_does_not_begin_with_the_opening_is_shown_alone(run, tmp_path: Path) -> None:
+    state = json.loads(run("replay", SQUARE, "--ply", "40", "--export", "json").stdout)
+    state["moveHistory"] = state["moveHistory"][-3:]
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps({"state": state}))
+    found = run("replay", str(path))
+    assert found.exit_code == 0
+    assert "ply 0 of 0" in found.stdout and "its history of 3 moves" in found.stdout
+
+
+def test_a_position_is_exported_as_a_vector_picture(run, tmp_path: Path) -> None:
+    out = tmp_path / "board.svg"
+    found = run("replay", HEX, "--ply", "30", "--export", "svg", "-o", str(out))
+    assert (found.exit_code, found.stdout) == (0, "")
+    drawn = ET.parse(out).getroot()
+    title = drawn.findtext("{http://www.w3.org/2000/svg}title")
+    assert title == f"hex8_3p, ply 30 of {first_record(HEX)['n']}"
+    assert [each.name for each in tmp_path.iterdir()] == ["board.svg"]
+
+
+def test_plain_json_lines_are_read_like_gzipped_ones(run, tmp_path: Path) -> None:
+    path = tmp_path / "games.jsonl"
+    path.write_bytes(gzip.decompress(Path(SQUARE).read_bytes()))
+    assert "game 1 of" in run("replay", str(path), "--game", "1").stdout
+
+
+BAD = [
+    ("nowhere.jsonl", (), 5, "is no file here and no game's id"),
+    ("folder", (), 2, "is a folder"),
+    ("empty", (), 8, "is not a shard"),
+    ("noise.bin", (), 8, "is not a shard"),
+    ("torn.jsonl.gz", (), 8, "is a damaged gzip file"),
+    ("torn.json", (), 8, "is no JSON"),
+    ("list.jsonl", (), 8, "is no JSON"),
+    ("other.json", (), 2, "board: missing"),
+    ("illegal.jsonl", (), 8, "ply 0: M:0,0>0,1 is not legal here"),
+    ("nonsense.jsonl", (), 8, "ply 0: not a move key"),
+    ("hex9.jsonl", (), 8, "unknown board 'hex9'"),
+    (SQUARE, ("--game", "99"), 5, "has no game 99"),
+    (SQUARE, ("--game", "0"), 2, "--game"),
+    (SQUARE, ("--ply", "100000"), 2, "there is no ply 100000"),
+    (SQUARE, ("--export", "gif"), 2, "gif"),
+    (SQUARE, ("--moves", "--export", "svg"), 2, "--moves is a text"),
+    (SQUARE, ("-o", "missing/x.txt"), 5, "there is no folder missing"),
+    (SQUARE, ("-o", "folder"), 2, "is a folder"),
+    ("deadbeef", ("--game", "2"), 2, "an id names one game already"),
+    ("deadbeef", (), 6, "no controller runs"),
+]
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with files that are no recorded games."""
+    folder = tmp_path / "files"
+    (folder / "folder").mkdir(parents=True)
+    trace = {"board": "square8", "players": 2, "swapRule": True}
+    contents = {
+        "empty": b"",
+        "noise.bin": bytes(range(256)),
+        "torn.jsonl.gz": Path(SQUARE).read_bytes()[:500],
+        "torn.json": b'{"board": {"type": "squ',
+        "list.jsonl": b'{"mv": []}\n[1]\nx',
+        "other.json": b'{"hello": 1}',
+        "illegal.jsonl": json.dumps({**trace, "mv": ["M:0,0>0,1"]}).encode(),
+        "nonsense.jsonl": json.dumps({**trace, "mv": ["\x1b[2J", 7]}).encode(),
+        "hex9.jsonl": json.dumps({**trace, "board": "hex9", "mv": []}).encode(),
+    }
+    for name, data in contents.items():
+        (folder / name).write_bytes(data)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "options", "status", "told"), BAD)
+def test_a_bad_request_is_one_line_and_a_documented_status(
+    name: str, options: tuple[str, ...], status: int, told: str, run, broken
+) -> None:
+    found = run("replay", name, *options)
+    assert found.exit_code == status, found.stderr
+    assert found.stderr.startswith("error: ") and found.stderr.count("\n") == 1
+    assert told in found.stderr and "\x1b" not in found.stderr
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("name", ["square8-4p", "hex8-2p", "square19-2p", "hexagonal-3p"])
+async def test_the_viewer_steps_through_a_game(name: str, size: tuple[int, int]) -> None:
+    recording = read_recording(TRACES / f"{name}.jsonl.gz", 1)
+    app = Viewer(recording, 20)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        for keys, ply in [
+            (("right",), 21), (("l", "l"), 23), (("left", "h"), 21),
+            (("down",), 21 + LEAP), (("up", "k"), 11), (("home",), 0), (("left",), 0),
+            (("n",), recording.events()[0]), (("p",), 0),
+            (("end",), recording.plies), (("right",), recording.plies), (("g", "1", "2", "enter"), 12),
+            (("g", "escape"), 12),
+        ]:  # fmt: skip
+            await pilot.press(*keys)
+            await pilot.pause()
+            assert app.ply == ply, keys
+        text = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert f"ply 12 of {recording.plies}" in text and "q quit" in text and "hand elim terr" in text
+
+
+async def test_the_viewer_shows_its_keys_and_refuses_a_ply_that_does_not_exist() -> None:
+    recording = read_recording(Path(HEX), 1)
+    app = Viewer(recording, 5)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert "one ply forward" in app.side._shown.plain
+        await pilot.press("question_mark", "g", *"9999", "enter")
+        await pilot.pause()
+        assert app.ply == 5 and "there is no ply '9999'" in app.side._shown.plain
+
+
+def test_beside_the_board_stands_the_last_move_in_words_and_as_a_key() -> None:
+    recording = read_recording(Path(SQUARE), 1)
+    lines = [line for line, _ in recorded(recording, 1)]
+    assert recording.key(1) in lines and recording.words(1) in lines
+
+
+# Shards, from files and from the controller.
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A shard of two games of hex8 with a search, and the ids of its games."""
+    from ringrift.learning.selfplay import play_shard
+    from ringrift.learning.shards import read_shard, write_shard
+    from ringrift.players.base import PlayerSpec, build_player
+    from tests.learning.conftest import selfplay_spec
+
+    spec = selfplay_spec("hex8_2p", games_per_shard=2, full_share=0.5)
+    player = build_player(PlayerSpec.from_dict(spec.player.model_dump()), GameConfig("hex8", 2))
+    path, _ = write_shard(tmp_path_factory.mktemp("shards"), play_shard(spec, 0, player, lambda done: None))
+    return path, [record.id for record in read_shard(path)]
+
+
+def test_a_game_of_a_shard_has_root_values_and_search_targets(run, shard) -> None:
+    recording = read_recording(shard[0], 2)
+    assert recording.at(recording.plies).over and "game 2 of 2" in recording.title
+    note = next(note for note in recording.notes.values() if len(note.target) > 1)
+    ply = next(ply for ply, each in recording.notes.items() if each is note)
+    legal = legal_keys(recording.at(ply))
+    assert all(key in legal and 0 < share <= 1 for key, share in note.target)
+    assert [share for _, share in note.target] == sorted((share for _, share in note.target), reverse=True)
+    assert len(note.values) == 2 and sum(note.values) == pytest.approx(1, abs=0.02)
+    page = run("replay", str(shard[0]), "--game", "2", "--ply", str(ply)).stdout
+    assert "root value" in page and note.target[0][0] in page and "A gumbel" in page
+
+
+def test_a_game_is_fetched_from_the_controller_by_its_id(run, world, shard) -> None:
+    path, ids = shard
+    sha = path.stem
+    world.games = {
+        game: op.GameView(
+            game_id=game, shard=sha, config="hex8_2p", purpose="selfplay", winner=1, plies=1, decisions=1
+        )
+        for game in ids
+    }
+    world.files[sha] = path.read_bytes()
+    found = run("replay", ids[1][:12])
+    assert found.exit_code == 0, found.stderr
+    assert found.stdout.splitlines()[2:] == run("replay", str(path), "--game", "2").stdout.splitlines()[2:]
+    world.files[sha] = b"other bytes"
+    found = run("replay", ids[1])
+    assert (found.exit_code, found.stderr.count("\n")) == (8, 1)
+    assert "arrived with other bytes" in found.stderr
+    assert run("replay", "0" * 12).exit_code == 5
+
+
+def test_a_damaged_shard_is_corrupt_data(run, shard, tmp_path: Path) -> None:
+    data = bytearray(shard[0].read_bytes())
+    data[len(data) // 2] ^= 1
+    path = tmp_path / "damaged.shard"
+    path.write_bytes(data)
+    found = run("replay", str(path))
+    assert (found.exit_code, found.stderr.count("\n")) == (8, 1)
+    assert "damaged" in found.stderr
