@@ -44,9 +44,12 @@ def plies(game: Game, generator: random.Random) -> Iterator[tuple[list[int], int
 
 
 def same_position(game: Game, other: Game) -> str:
-    """Return the names of the fields that differ; ply count and random state are no part of a game."""
+    """Return the names of the fields that differ.
+
+    Ply count and random state are no part of a game, and what is known of connected cells may differ.
+    """
     mine, its = game.states[0], other.states[0]
-    apart = ("ply", "rng", *(("acted", "recovered") if game.over else ()))
+    apart = ("ply", "rng", "connected", *(("acted", "recovered") if game.over else ()))
     return ", ".join(
         name
         for name in game.states.dtype.names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ringrift.game.play import Game
 from ringrift.game.playout import copy_position, next_decision, playout
 from ringrift.game.rng import draw, seed_rng
 from ringrift.game.state import new_positions
+from ringrift.game.territory import label_runs
 
 
 def test_next_decision_returns_the_legal_set_it_stops_at():

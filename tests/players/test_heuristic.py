@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ringrift.game.board import collapse
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.game.geometry import geometry
 from ringrift.players.heuristic import TERMS, evaluate, measure, new_terms
@@ -64,7 +65,7 @@ def test_terms_are_measured_as_documented(position):
 def test_a_seat_without_hand_and_without_a_stack_that_can_act_is_stuck(position):
     game = position("square8_2p", stacks={(0, 0): [1], (5, 5): [2]})
     for x, y in ((1, 0), (0, 1), (1, 1)):
-        game.states[0]["collapsed"][8 * y + x] = 2
+        collapse(game.geo, game.states, 0, 8 * y + x, 2)
     assert terms_of(game)["stuck"][:2] == [1, 0]
 
 
