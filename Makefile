@@ -58,8 +58,9 @@ boundscheck: tools $(VENV)/.dev warm  ## the whole suite with every array access
 coverage: $(VENV)/.dev warm  ## the rules as plain Python: at least 95 % of their lines run
 	$(BIN)/python -m pytest -q tests/game/test_coverage.py
 
-pictures: $(VENV)/.dev  ## the screens in docs/pictures
+pictures: $(VENV)/.dev  ## the screens and boards in docs/pictures
 	$(BIN)/python -m tests.tui.pictures
+	$(BIN)/python -m tests.draw.pictures
 
 clean: clean-demo  ## remove the environment and every cache
 	rm -rf $(VENV) .venv-cuda .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -146,4 +146,5 @@ if __name__ == "__main__":
     try:
         main()
     except RingRiftError as error:
-        sys.exit(f"error: {error.line()}")
+        sys.stderr.write(f"error: {error.line()}\n")
+        sys.exit(error.exit_status)

@@ -12,6 +12,7 @@ from ringrift.cli import (
     controller,
     doctor,
     evaluate,
+    games,
     hosts,
     jobs,
     models,
@@ -40,6 +41,7 @@ app.add_typer(hosts.app, name="hosts")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
+app.add_typer(games.app, name="games")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(production.targets, name="targets")
 app.add_typer(records.audit, name="audit")

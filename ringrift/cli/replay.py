@@ -51,7 +51,7 @@ def replay(
 
         Viewer(recording, at if ply is not None else 0).run()
         return
-    _write(_exported(recording, at, export or Export.TXT, moves), out)
+    _write(exported(recording, at, export or Export.TXT, moves), out)
 
 
 def need_rules() -> None:
@@ -67,7 +67,8 @@ def need_rules() -> None:
     del numba, zstandard
 
 
-def _exported(recording: Recording, ply: int, form: Export, moves: bool) -> str:
+def exported(recording: Recording, ply: int, form: Export, moves: bool) -> str:
+    """Return a position in a form, or with `moves` the move list as text."""
     if form is Export.JSON:
         import json
 

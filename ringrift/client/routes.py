@@ -150,6 +150,11 @@ def evaluation(identity: str) -> Call[op.EvaluationView]:
     return Call("GET", f"/v1/evaluations/{segment(identity, 'evaluation')}", op.EvaluationView)
 
 
+def games(config: str | None = None, limit: int | None = None) -> Call[list[op.GameView]]:
+    """The games of the newest shards."""
+    return Call("GET", "/v1/games", list[op.GameView], _given(config=config, limit=limit))
+
+
 def game(identity: str) -> Call[op.GameView]:
     return Call("GET", f"/v1/games/{segment(identity, 'game')}", op.GameView)
 

@@ -90,10 +90,10 @@ def _ground(game: Game, points: list[Point], marks: Marks) -> Iterator[str]:
         shade = (column - row) % 3 if game.config.is_hex else (column + row) % 2
         fill = LAND[cell.owner] if cell.kind == "territory" else CELLS[shade]
         yield f'<polygon points="{_outline(game, (x, y))}" fill="{fill}" stroke="{LINE}"/>'
-    touched = [(number, DIM) for number in marks.others] + [(marks.origin, LIT), (marks.to, LIT)]
-    for number, colour in touched:
-        if number is not None:
-            outline = _outline(game, points[number], 0.93)
+    touched: list[tuple[int | None, str]] = [(number, DIM) for number in marks.others]
+    for place, colour in [*touched, (marks.origin, LIT), (marks.to, LIT)]:
+        if place is not None:
+            outline = _outline(game, points[place], 0.93)
             yield f'<polygon points="{outline}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
 
 

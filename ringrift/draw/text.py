@@ -145,9 +145,11 @@ def _brackets(canvas: Canvas, plan: Layout, marks: Marks, cursor: Marks) -> None
     """Replace the walls beside marked cells; later ones win, so the cursor comes last."""
     if plan.style != "lined":
         return
-    shown = [(number, "{}") for number in (*marks.others, *cursor.others)]
-    shown += [(marks.origin, "()"), (marks.to, "[]"), (cursor.origin, "()"), (cursor.to, "▐▌")]
-    for number, (before, after) in shown:
+    others = (*marks.others, *cursor.others)
+    shown: list[tuple[int | None, str, str]] = [(number, "{", "}") for number in others]
+    shown += [(marks.origin, "(", ")"), (marks.to, "[", "]")]
+    shown += [(cursor.origin, "(", ")"), (cursor.to, "▐", "▌")]
+    for number, before, after in shown:
         if number is not None:
             row, column = plan.places[number]
             canvas.put(row, column - 1, before, f"bold {LIT}")

@@ -126,10 +126,14 @@ def add_recovery(geo, states, i, out, n):
 
 @jit
 def default_choice(geo, states, i, move):
-    """The move of the legal set with the same slide and option; its window and payer are the default ones."""
+    """The move of the legal set with the same slide and option; its window and payer are the default ones.
+
+    The move may be any number: cells and axis outside of the board make it one of no legal set.
+    """
     payer = first_extraction(geo, states, i, np.int64(states[i]["player"]))
     aux = move_aux(move) & 15
-    if move_count(move) == COLLAPSE_REQUIRED:
+    exists = max(move_from(move), move_to(move)) < geo.n_cells and recovery_axis(move) < geo.n_axes
+    if exists and move_count(move) == COLLAPSE_REQUIRED:
         need = np.int64(states[i]["line_length"])
         behind = cells_behind(geo, states, i, move_from(move), move_to(move), recovery_axis(move))
         aux += 16 * max(0, behind + 1 - need)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ringrift.game.config import GameConfig
 from ringrift.learning.games import Choice, RunningGame, Table, Turn
-from ringrift.learning.records import CHEAP, GameHeader, RecordBuilder, game_id
+from ringrift.learning.records import CHEAP, GameHeader, GameRecord, RecordBuilder
 from ringrift.learning.replay import Board
 from ringrift.learning.seeds import derive
 from ringrift.players.base import Player
@@ -32,8 +32,11 @@ class Block:
     """A played block: game i has the candidate in seat i + 1."""
 
     number: int
-    records: list[bytes]
-    results: list[GameResult]
+    records: list[GameRecord]
+
+    @property
+    def results(self) -> list[GameResult]:
+        return [record.result() for record in self.records]
 
 
 def block_groups(config: GameConfig, blocks: Sequence[int]) -> list[Sequence[int]]:
@@ -58,10 +61,8 @@ def play_blocks(
     played = [_finish(spec, *place, game) for place, game in zip(places, games, strict=True)]
     seats = config.players
     return [
-        Block(block, [record for record, _ in part], [result for _, result in part])
-        for block, part in zip(
-            blocks, (played[at : at + seats] for at in range(0, len(played), seats)), strict=True
-        )
+        Block(block, played[at : at + seats])
+        for block, at in zip(blocks, range(0, len(played), seats), strict=True)
     ]
 
 
@@ -100,26 +101,18 @@ def _ask(player: Player, states: npt.NDArray[np.void], words: npt.NDArray[np.uin
     ]
 
 
-def _finish(spec: EvaluateSpec, block: int, seat: int, game: RunningGame) -> tuple[bytes, GameResult]:
+def _finish(spec: EvaluateSpec, block: int, seat: int, game: RunningGame) -> GameRecord:
     players = GameConfig.parse(spec.config).players
     seats = tuple(spec.candidate if place == seat else spec.opponent for place in range(1, players + 1))
-    record = game.builder.finish(
-        GameHeader(
-            config=spec.config,
-            swap_rule=False,
-            seats=seats,
-            evaluation=spec.evaluation,
-            seed=spec.seed,
-            sequence=block,
-            game=seat - 1,
-            opening_random_plies=spec.opening_random_plies,
-            full_share=0.0,
-            cheap_simulations=0,
-            winner=game.winner,
-            plies=game.plies,
-        )
+    header = GameHeader(
+        config=spec.config,
+        swap_rule=False,
+        seats=seats,
+        evaluation=spec.evaluation,
+        seed=spec.seed,
+        sequence=block,
+        opening_random_plies=spec.opening_random_plies,
+        full_share=0.0,
+        cheap_simulations=0,
     )
-    decisions = game.builder.decisions
-    return record, GameResult(
-        game_id=game_id(record), winner=game.winner, plies=game.plies, decisions=decisions
-    )
+    return game.record(header, seat - 1)

@@ -10,18 +10,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ringrift.errors import CorruptData, Refused
 from ringrift.game.config import GameConfig
-from ringrift.game.state import new_positions
 from ringrift.learning.dataset_id import dataset_shards
-from ringrift.learning.records import FULL, SHARE, GameRecord, decode, game_id
-from ringrift.learning.replay import Board, replay
+from ringrift.learning.records import FULL, WHOLE, GameRecord
+from ringrift.learning.replay import Board, replay_games
 from ringrift.learning.shards import read_shard
+from ringrift.nets.targets import dense_targets, pick
 
 POOL_POSITIONS = 32_768
 """Positions that are in memory and shuffled together (6 KB each)."""
@@ -58,11 +57,14 @@ class Game:
         return int((self.record.kinds == FULL).sum())
 
 
-class Positions(NamedTuple):
-    """N replayed decisions with M legal moves in all."""
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """N decisions with M legal moves in all."""
 
     states: npt.NDArray[np.void]
-    """(N,) positions."""
+    """Position records, shared by everything taken from the same pool; 6 KB each."""
+    nodes: npt.NDArray[np.int64]
+    """(N,) which of the records each position is."""
     moves: npt.NDArray[np.int64]
     """(M,) legal moves; those of position i are `offsets[i]:offsets[i + 1]`."""
     offsets: npt.NDArray[np.int64]
@@ -72,14 +74,16 @@ class Positions(NamedTuple):
     winner: npt.NDArray[np.int64]
     """(N,) turns from the mover to the seat that won: 0 for the mover itself."""
 
+    def __len__(self) -> int:
+        return len(self.nodes)
+
     def take(self, chosen: npt.NDArray[np.int64]) -> Positions:
         """Return these positions in this order."""
         sizes = np.diff(self.offsets)[chosen]
         offsets = np.concatenate([[0], np.cumsum(sizes)])
-        flat = np.repeat(self.offsets[chosen] - offsets[:-1], sizes) + np.arange(offsets[-1])
-        return Positions(
-            self.states[chosen], self.moves[flat], offsets, self.policy[flat], self.winner[chosen]
-        )
+        moves, policy = np.empty(offsets[-1], np.int64), np.empty(offsets[-1], np.float32)
+        pick(chosen, self.offsets, self.moves, self.policy, offsets, moves, policy)
+        return Positions(self.states, self.nodes[chosen], moves, offsets, policy, self.winner[chosen])
 
 
 def load_games(config: GameConfig, shards: Sequence[str], folder: Path) -> list[Game]:
@@ -90,13 +94,12 @@ def load_games(config: GameConfig, shards: Sequence[str], folder: Path) -> list[
     """
     games: dict[str, Game] = {}
     for shard in dataset_shards(shards):
-        for data in read_shard(folder / shard, shard):
-            record = decode(data)
+        for record in read_shard(folder / shard, shard):
             if record.header.config != config.key:
                 raise CorruptData(
                     f"shard {shard[:12]} holds a game of {record.header.config}, not {config.key}"
                 )
-            game = Game(game_id(data), record)
+            game = Game(record.id, record)
             if game.id in games:
                 raise CorruptData(f"game {game.id[:12]} is in the data set twice")
             games[game.id] = game
@@ -107,14 +110,14 @@ def statistics(games: Sequence[Game]) -> Statistics:
     """Count what is in these games."""
     decisions = sum(game.record.decisions for game in games)
     positions = sum(game.positions for game in games)
-    wins = Counter(game.record.header.winner for game in games)
+    wins = Counter(game.record.end.winner for game in games)
     return Statistics(
         games=len(games),
         decisions=decisions,
         positions=positions,
         soft_target_share=positions / decisions if decisions else 0.0,
         wins=dict(sorted(wins.items())),
-        mean_plies=sum(game.record.header.plies for game in games) / len(games) if games else 0.0,
+        mean_plies=sum(game.record.end.plies for game in games) / len(games) if games else 0.0,
     )
 
 
@@ -145,28 +148,22 @@ def split_holdout(games: Sequence[Game], share: float) -> tuple[list[Game], list
 
 def replay_positions(games: Sequence[Game], board: Board) -> Positions:
     """Replay games and return their decisions with a policy target, in order."""
-    total = sum(game.positions for game in games)
-    states = new_positions(total)
-    winner = np.zeros(total, dtype=np.int64)
-    moves = [np.zeros(0, dtype=np.int64)]
-    policy = [np.zeros(0, dtype=np.float32)]
-    at = 0
-    for game in games:
-        first = at
-        starts = game.record.target_starts()
-        swapped = False
-        for decision in replay(game.record, board):
-            if game.record.kinds[decision.index] == FULL:
-                states[at] = decision.states[0]
-                moves.append(decision.legal)
-                policy.append(_dense_target(game.record, starts, decision.index, len(decision.legal)))
-                at += 1
-            swapped = bool(decision.states[0]["swapped"])
-        winner[first:at] = _relative_winner(
-            states[first:at], game.record.header.winner, swapped, board.config
-        )
-    offsets = np.cumsum([len(legal) for legal in moves], dtype=np.int64)
-    return Positions(states, np.concatenate(moves), offsets, np.concatenate(policy), winner)
+    records = [game.record for game in games]
+    found = replay_games(records, board)
+    starts = np.cumsum(np.concatenate([[0], *(record.sizes for record in records)]), dtype=np.int64)
+    ranks = np.concatenate([record.ranks for record in records])
+    weights = np.concatenate([record.weights for record in records])
+    policy = np.empty(len(found.moves), dtype=np.float32)
+    dense_targets(found.offsets, starts, ranks, weights, WHOLE, policy)
+    counts = [game.positions for game in games]
+    winner = _relative_winner(
+        found.states,
+        np.repeat([record.end.winner for record in records], counts),
+        np.repeat(found.swapped, counts),
+        board.config,
+    )
+    nodes = np.arange(len(found.states))
+    return Positions(found.states, nodes, found.moves, found.offsets, policy, winner)
 
 
 def batches(games: Sequence[Game], board: Board, size: int, seed: int) -> Iterator[Positions]:
@@ -181,7 +178,7 @@ def batches(games: Sequence[Game], board: Board, size: int, seed: int) -> Iterat
     while True:
         for pool in pools:
             positions = replay_positions(pool, board) if kept is None else kept
-            order = dice.permutation(len(positions.states))
+            order = dice.permutation(len(positions))
             last = max(1, len(order) - size + 1)
             for at in range(0, last, size):
                 yield positions.take(order[at : at + size])
@@ -202,31 +199,16 @@ def _pools(games: list[Game]) -> list[list[Game]]:
     return pools
 
 
-def _dense_target(
-    record: GameRecord, starts: npt.NDArray[np.int64], decision: int, legal: int
-) -> npt.NDArray[np.float32]:
-    """Return the policy target of a decision over its legal moves (legal,), summing to 1.
-
-    What the kept entries leave of the whole is spread evenly over the moves that were not kept.
-    """
-    part = slice(starts[decision], starts[decision + 1])
-    weights = record.weights[part] / np.float32(SHARE)
-    others = legal - len(weights)
-    rest = max(0.0, 1.0 - float(weights.sum())) / others if others else 0.0
-    dense = np.full(legal, rest, dtype=np.float32)
-    dense[record.ranks[part]] = weights
-    dense /= dense.sum()
-    return dense
-
-
 def _relative_winner(
-    states: npt.NDArray[np.void], winner: int, swapped: bool, config: GameConfig
+    states: npt.NDArray[np.void],
+    winner: npt.NDArray[np.int64],
+    swapped: npt.NDArray[np.int64],
+    config: GameConfig,
 ) -> npt.NDArray[np.int64]:
-    """Return turns from each mover to the winner (n,).
+    """Return turns from each mover to the winner (n,); `swapped` tells of the end of each position's game.
 
     Where the pie rule exchanged seats 1 and 2 later in the game, the player who sat at the winning seat in
     the end sat at the other one in the position.
     """
-    exchanged = states["swapped"] != int(swapped)
-    seat = np.where(exchanged, 3 - winner, winner)
+    seat = np.where(states["swapped"] != swapped, 3 - winner, winner)
     return np.asarray((seat - states["player"]) % config.players, dtype=np.int64)

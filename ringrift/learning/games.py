@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ringrift.errors import RingRiftError
 from ringrift.game.state import new_positions
-from ringrift.learning.records import OPENING, RecordBuilder
+from ringrift.learning.records import OPENING, GameEnd, GameHeader, GameRecord, RecordBuilder
 from ringrift.learning.replay import Board
 from ringrift.learning.seeds import derive
 
@@ -30,13 +30,19 @@ class RunningGame:
 
     opening_seed: int
     builder: RecordBuilder
-    winner: int = 0
-    plies: int = 0
+    end: GameEnd | None = None
+    """Set when the game is over."""
+
+    def record(self, header: GameHeader, number: int) -> GameRecord:
+        """Return the record of the game, which must be over."""
+        if self.end is None:
+            raise RingRiftError(f"game {number} is not over")
+        return self.builder.finish(header, number, self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The positions to be decided in one step: k games, by number, with their legal moves, ascending."""
+    """The positions to be decided in one step: k games by number, their legal moves in canonical order."""
 
     games: list[int]
     states: npt.NDArray[np.void]
@@ -103,18 +109,18 @@ class Table:
         decisions = [self.games[game].builder.decisions for game in thinking]
         turn = Turn(thinking, self.states[thinking], [legal[game] for game in thinking], decisions)
         for game, choice in zip(thinking, decide(turn), strict=True):
-            self.games[game].builder.add(choice.move, choice.kind, choice.values, choice.target)
+            rank = int(np.flatnonzero(legal[game] == choice.move)[0])
+            self.games[game].builder.add(rank, choice.kind, choice.values, choice.target)
             self.board.play(self.states, game, choice.move)
 
     def _random_ply(self, game: int, legal: npt.NDArray[np.int64]) -> None:
         running = self.games[game]
-        move = int(legal[derive(running.opening_seed, running.builder.decisions) % len(legal)])
-        running.builder.add(move, OPENING)
-        self.board.play(self.states, game, move)
+        rank = derive(running.opening_seed, running.builder.decisions) % len(legal)
+        running.builder.add(rank, OPENING)
+        self.board.play(self.states, game, int(legal[rank]))
 
     def _finish(self, game: int) -> None:
-        self.games[game].winner = int(self.states[game]["winner"])
-        self.games[game].plies = int(self.states[game]["ply"])
+        self.games[game].end = self.board.end(self.states, game)
 
     def _check_lengths(self, running: list[int]) -> None:
         limit = DECISIONS_PER_CELL * self.board.config.cells
@@ -125,5 +131,5 @@ class Table:
         """Add up how far each game is: its nearest victory by rings or territory, as a share."""
         rings = self.states["eliminated"].max(1) / self.states["ring_threshold"]
         land = self.states["territory"].max(1) / self.states["territory_threshold"]
-        over = [game.winner > 0 for game in self.games]
+        over = [game.end is not None for game in self.games]
         return float(np.where(over, 1.0, np.minimum(np.maximum(rings, land), 1.0)).sum())

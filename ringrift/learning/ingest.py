@@ -12,8 +12,8 @@ import numpy as np
 
 from ringrift.errors import CorruptData
 from ringrift.game.config import GameConfig
-from ringrift.learning.records import FULL, GameRecord, decode, game_id
-from ringrift.learning.replay import Board, verify
+from ringrift.learning.records import FULL, GameRecord
+from ringrift.learning.replay import Board, replay_games
 from ringrift.learning.shards import read_shard
 from ringrift.protocol.jobs import GameResult, IngestResult, IngestSpec
 
@@ -29,19 +29,15 @@ def ingest_shard(spec: IngestSpec, path: Path, report: Callable[[float], None]) 
 def _ingest(spec: IngestSpec, path: Path, report: Callable[[float], None]) -> IngestResult:
     board = Board(GameConfig.parse(spec.config))
     results: dict[str, GameResult] = {}
-    kinds = []
     records = read_shard(path, spec.shard)
-    for number, data in enumerate(records):
-        record = _sound_game(spec.config, data, number, board)
-        name = game_id(data)
-        if name in results:
+    for number, record in enumerate(records):
+        _check_game(spec.config, record, number, board)
+        result = record.result()
+        if result.game_id in results:
             raise CorruptData(f"game {number} is in the shard twice")
-        results[name] = GameResult(
-            game_id=name, winner=record.header.winner, plies=record.header.plies, decisions=record.decisions
-        )
-        kinds.append(record.kinds)
+        results[result.game_id] = result
         report((number + 1) / len(records))
-    soft = np.concatenate(kinds) == FULL
+    soft = np.concatenate([record.kinds for record in records]) == FULL
     return IngestResult(
         config=spec.config,
         shard=spec.shard,
@@ -51,12 +47,10 @@ def _ingest(spec: IngestSpec, path: Path, report: Callable[[float], None]) -> In
     )
 
 
-def _sound_game(config: str, data: bytes, number: int, board: Board) -> GameRecord:
+def _check_game(config: str, record: GameRecord, number: int, board: Board) -> None:
     try:
-        record = decode(data)
         if record.header.config != config:
             raise CorruptData(f"is of {record.header.config}, not of {config}")
-        verify(record, board)
+        replay_games([record], board)
     except CorruptData as error:
         raise CorruptData(f"game {number}: {error.message}") from None
-    return record

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ringrift.learning.dataset import Positions
-from ringrift.nets.features import encode
+from ringrift.nets.features import Encoder
 from ringrift.nets.network import Inputs, RingRiftNet, segment_log_softmax
 
 
@@ -38,37 +38,40 @@ class Scores:
 
 def losses(
     net: RingRiftNet,
-    board: str,
+    encoder: Encoder,
     batch: Positions,
     device: torch.device,
     orientations: npt.NDArray[np.int64] | None = None,
 ) -> Losses:
-    """Run the net on a batch; `orientations` (N,) turn each position by one of the board's symmetries."""
-    encoded = encode(board, batch.states, batch.moves, batch.offsets, orientations)
+    """Run the net on a batch; `orientations` (N,) turn each position by one of the board's symmetries.
+
+    The net's inputs lie in the encoder's memory: take the gradient before the next call.
+    """
+    encoded = encoder.encode(batch.states, batch.nodes, batch.moves, batch.offsets, orientations)
     inputs = Inputs(*(tensor.to(device) for tensor in encoded))
     target = torch.from_numpy(batch.policy).to(device)
     winner = torch.from_numpy(batch.winner).to(device)
     value_logits, move_logits = net(inputs)
-    likelihood = segment_log_softmax(move_logits, inputs.rows, len(batch.states))
+    likelihood = segment_log_softmax(move_logits, inputs.rows, len(batch))
     return Losses(
-        policy=-(target * likelihood).sum() / len(batch.states),
+        policy=-(target * likelihood).sum() / len(batch),
         value=nn.functional.cross_entropy(value_logits, winner),
         accuracy=(value_logits.argmax(1) == winner).float().mean(),
     )
 
 
 def score(
-    net: RingRiftNet, board: str, positions: Positions, batch_size: int, device: torch.device
+    net: RingRiftNet, encoder: Encoder, positions: Positions, batch_size: int, device: torch.device
 ) -> Scores:
     """Measure a net on positions as they are, without gradients; the net is left in evaluation mode."""
     net.eval()
     total = np.zeros(3)
-    count = len(positions.states)
+    count = len(positions)
     with torch.inference_mode():
         for at in range(0, count, batch_size):
             batch = positions.take(np.arange(at, min(at + batch_size, count)))
-            found = losses(net, board, batch, device)
-            total += len(batch.states) * np.array([float(part) for part in found])
+            found = losses(net, encoder, batch, device)
+            total += len(batch) * np.array([float(part) for part in found])
     return Scores(*(total / count).tolist())
 
 

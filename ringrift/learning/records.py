@@ -1,22 +1,13 @@
-"""One game as a replayable record: a header, and per decision a move and what the search thought of it.
+"""One game as a replayable record: how it was played, and per decision the move and what the search thought.
 
 Tensors are never stored; they follow from replaying the moves through the rules. A decision is a ply with
-more than one legal move; the forced plies between decisions are not stored, since `settle` plays them the
-same way every time. A policy target names moves by their rank in the sorted list of legal moves.
+more than one legal move; the forced plies between decisions are not stored, since `next_decision` plays them
+the same way every time. Moves are named by their rank in the canonical order of the legal set
+(`ringrift.game.replay`): a byte instead of eight, and a rank that exists is legal by construction. That a
+replay reaches the game that was played is proven by the checksum of its final position.
 
-Bytes of a record, little-endian: magic, length of the header, header (canonical JSON), number of decisions n,
-then columns over the decisions, which compress better than rows:
-
-| column | type | meaning |
-|---|---|---|
-| moves | int64 x n | the move played |
-| kinds | uint8 x n | `OPENING`, `CHEAP` or `FULL` |
-| values | uint8 x n x players | root value of each seat, 0..255 for 0..1; 0 in the opening |
-| sizes | uint8 x n | number of entries of the policy target; 0 unless `FULL` |
-| ranks | uint16 x sum(sizes) | ranks of the target's moves, ascending within a decision |
-| weights | uint16 x sum(sizes) | their shares of the target, in 1/65535 |
-
-The SHA-256 of these bytes is the game's id.
+`GameRecord.canonical` is the one byte string of a game, whose SHA-256 is the game's id; shards hold the same
+columns in a form that compresses better.
 """
 
 from __future__ import annotations
@@ -25,16 +16,16 @@ import hashlib
 import json
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from ringrift.errors import CorruptData
 from ringrift.game.config import GameConfig
-from ringrift.protocol.jobs import PlayerSpec
-from ringrift.protocol.types import ConfigKey, Count, Fraction, Seat, Sha256, Wire
+from ringrift.protocol.jobs import GameResult, PlayerSpec
+from ringrift.protocol.types import ConfigKey, Count, Fraction, Sha256, Wire
 
 OPENING, CHEAP, FULL = range(3)
 """Kinds of decision: a random opening ply, one with a small search, one with a full search and a target."""
@@ -42,50 +33,74 @@ OPENING, CHEAP, FULL = range(3)
 TARGET_MOVES = 32
 """A policy target keeps this many of its largest entries; what they leave belongs to the others evenly."""
 
-SHARE = 65535
-"""The weight that stands for the whole of a policy target."""
+WHOLE = 255
+"""The weight that stands for the whole of a policy target, and the value that stands for certain victory."""
 
-_MAGIC = b"RRGAME1\n"
-_LENGTH = struct.Struct("<I")
-_VALUE = 255
+_NUMBERS = struct.Struct("<IBIII")
 
 
 class GameHeader(Wire):
-    """Everything about a game but its decisions.
+    """How games were played: what one unit of work has in common.
 
-    `seats[i]` played seat i + 1. `seed`, `sequence` and `game` say which game of which unit of work it is;
-    `evaluation` is set for games of an evaluation, whose blocks are their sequences.
+    `seats[i]` played seat i + 1. `seed` and `sequence` say which unit of work it was; `evaluation` is set for
+    games of an evaluation, whose blocks are their sequences.
     """
 
-    format: Literal[1] = 1
     rules: Literal[1] = 1
-    """Version of the rules that the game was played by; 1 is the rules document's recommended profile."""
+    """Version of the rules that the games were played by; 1 is the rules document's recommended profile."""
     config: ConfigKey
     swap_rule: bool
     seats: Annotated[tuple[PlayerSpec, ...], Field(min_length=2, max_length=4)]
     evaluation: Sha256 | None
     seed: Count
     sequence: Count
-    game: Count
     opening_random_plies: Count
     full_share: Fraction
     cheap_simulations: Count
-    winner: Seat
-    plies: Count
-    """All plies of the game, forced ones too."""
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The one byte string of this header."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)
+class GameEnd:
+    """How a game ended: the winning seat, all its plies, and `final_checksum` of its last position."""
+
+    winner: int
+    plies: int
+    checksum: int
+
+
+@dataclass(frozen=True, eq=False)
 class GameRecord:
-    """A header and the columns of the module's table, as arrays (n,), (n, players) or (sum(sizes),)."""
+    """Game number `game` of its unit of work: n decisions, f of them with a target of t entries in all.
+
+    Records are equal when their ids are.
+    """
 
     header: GameHeader
-    moves: npt.NDArray[np.int64]
+    game: int
+    end: GameEnd
+    played: npt.NDArray[np.uint16]
+    """(n,) rank of the move played."""
     kinds: npt.NDArray[np.uint8]
+    """(n,) `OPENING`, `CHEAP` or `FULL`."""
     values: npt.NDArray[np.uint8]
+    """(n, players) root value of each seat, 0..255 for 0..1; 0 in the opening."""
     sizes: npt.NDArray[np.uint8]
+    """(f,) number of entries of each policy target."""
     ranks: npt.NDArray[np.uint16]
-    weights: npt.NDArray[np.uint16]
+    """(t,) ranks of the targets' moves, ascending within a target."""
+    weights: npt.NDArray[np.uint8]
+    """(t,) their shares, in 1/255."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GameRecord) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
     def config(self) -> GameConfig:
@@ -93,15 +108,40 @@ class GameRecord:
 
     @property
     def decisions(self) -> int:
-        return len(self.moves)
+        return len(self.played)
+
+    @cached_property
+    def id(self) -> str:
+        """The SHA-256 of the canonical bytes."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+    def canonical(self) -> bytes:
+        """Return the one byte string of this game."""
+        header, end = self.header.canonical, self.end
+        numbers = _NUMBERS.pack(self.game, end.winner, end.plies, end.checksum, self.decisions)
+        columns = (self.played, self.kinds, self.values, self.sizes, self.ranks, self.weights)
+        return b"".join([header, b"\n", numbers, *(little_endian(column) for column in columns)])
+
+    def result(self) -> GameResult:
+        """Return what is told of this game on the wire."""
+        return GameResult(
+            game_id=self.id, winner=self.end.winner, plies=self.end.plies, decisions=self.decisions
+        )
 
     def root_values(self) -> npt.NDArray[np.float32]:
         """Return the root values (n, players) in 0..1."""
-        return self.values.astype(np.float32) / np.float32(_VALUE)
+        return self.values.astype(np.float32) / np.float32(WHOLE)
 
     def target_starts(self) -> npt.NDArray[np.int64]:
         """Return offsets (n + 1,) into `ranks` and `weights`: the target of decision d is [d]:[d + 1]."""
-        return np.concatenate([[0], np.cumsum(self.sizes, dtype=np.int64)])
+        sizes = np.zeros(self.decisions + 1, dtype=np.int64)
+        sizes[1:][self.kinds == FULL] = self.sizes
+        return np.cumsum(sizes)
+
+
+def little_endian(column: npt.NDArray[Any]) -> bytes:
+    """Return a column's bytes, little-endian, in C order."""
+    return column.astype(column.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 class RecordBuilder:
@@ -109,159 +149,57 @@ class RecordBuilder:
 
     def __init__(self, players: int) -> None:
         self._players = players
-        self._moves: list[int] = []
+        self._played: list[int] = []
         self._kinds: list[int] = []
         self._values: list[npt.NDArray[np.uint8]] = []
-        self._targets: list[tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]] = []
+        self._targets: list[tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]] = []
 
     @property
     def decisions(self) -> int:
-        return len(self._moves)
+        return len(self._played)
 
     def add(
         self,
-        move: int,
+        rank: int,
         kind: int,
         values: npt.NDArray[np.float32] | None = None,
         target: tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None = None,
     ) -> None:
-        """Add a decision. `values` (players,) in 0..1; `target` ranks (k,) and probabilities (k,)."""
-        self._moves.append(move)
-        self._kinds.append(kind)
-        quantised = np.zeros(self._players) if values is None else np.rint(np.clip(values, 0, 1) * _VALUE)
-        self._values.append(quantised.astype(np.uint8))
-        self._targets.append(_quantise(*target) if target is not None else _quantise(_NO_RANKS, _NOSHARES))
+        """Add a decision by the rank of its move.
 
-    def finish(self, header: GameHeader) -> bytes:
-        """Return the record's bytes."""
+        `values` (players,) in 0..1; `target`, for `FULL` only, ranks (k,) and probabilities (k,).
+        """
+        self._played.append(rank)
+        self._kinds.append(kind)
+        quantised = np.zeros(self._players) if values is None else np.rint(np.clip(values, 0, 1) * WHOLE)
+        self._values.append(quantised.astype(np.uint8))
+        if target is not None:
+            self._targets.append(_quantise(*target))
+
+    def finish(self, header: GameHeader, game: int, end: GameEnd) -> GameRecord:
+        """Return the record."""
         ranks = [ranks for ranks, _ in self._targets]
         weights = [weights for _, weights in self._targets]
-        return encode(
-            GameRecord(
-                header=header,
-                moves=np.array(self._moves, dtype=np.int64),
-                kinds=np.array(self._kinds, dtype=np.uint8),
-                values=np.array(self._values, dtype=np.uint8).reshape(-1, self._players),
-                sizes=np.array([len(chosen) for chosen in ranks], dtype=np.uint8),
-                ranks=np.concatenate([*ranks, _NO_RANKS]).astype(np.uint16),
-                weights=np.concatenate([*weights, _NO_RANKS]).astype(np.uint16),
-            )
+        return GameRecord(
+            header=header,
+            game=game,
+            end=end,
+            played=np.array(self._played, dtype=np.uint16),
+            kinds=np.array(self._kinds, dtype=np.uint8),
+            values=np.array(self._values, dtype=np.uint8).reshape(-1, self._players),
+            sizes=np.array([len(chosen) for chosen in ranks], dtype=np.uint8),
+            ranks=np.concatenate(ranks) if ranks else np.zeros(0, dtype=np.uint16),
+            weights=np.concatenate(weights) if weights else np.zeros(0, dtype=np.uint8),
         )
-
-
-_NO_RANKS = np.zeros(0, dtype=np.int64)
-_NOSHARES = np.zeros(0, dtype=np.float32)
 
 
 def _quantise(
     ranks: npt.NDArray[np.int64], shares: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """Keep the largest entries of a policy target, in ascending order of rank."""
+) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+    """Keep the largest entries of a policy target, at least one, in ascending order of rank."""
     largest = np.argsort(-shares, kind="stable")[:TARGET_MOVES]
-    kept = np.sort(largest[np.rint(shares[largest] * SHARE) >= 1])
-    kept = kept[np.argsort(ranks[kept], kind="stable")]
-    return ranks[kept].astype(np.uint16), np.rint(shares[kept] * SHARE).astype(np.uint16)
-
-
-def game_id(record: bytes) -> str:
-    """Return the id of a game: the SHA-256 of its record."""
-    return hashlib.sha256(record).hexdigest()
-
-
-def encode(record: GameRecord) -> bytes:
-    """Return the one byte string of a record."""
-    header = _canonical(record.header)
-    columns = [_little(column).tobytes() for column in _columns(record)]
-    return b"".join([_MAGIC, _LENGTH.pack(len(header)), header, _LENGTH.pack(record.decisions), *columns])
-
-
-def decode(data: bytes) -> GameRecord:
-    """Read a record and check its structure, not its moves; raise `CorruptData` if it is none."""
-    if data[: len(_MAGIC)] != _MAGIC:
-        raise CorruptData("not a game record of a known format")
-    header_bytes, at = _sized(data, len(_MAGIC))
-    header = _header(header_bytes)
-    if len(data) < at + _LENGTH.size:
-        raise CorruptData("game record ends early")
-    (count,) = _LENGTH.unpack_from(data, at)
-    reader = _Columns(data, at + _LENGTH.size)
-    players = GameConfig.parse(header.config).players
-    moves = reader.take("<i8", count)
-    kinds = reader.take("u1", count)
-    values = reader.take("u1", count * players).reshape(count, players)
-    sizes = reader.take("u1", count)
-    total = int(sizes.sum(dtype=np.int64))
-    record = GameRecord(
-        header,
-        moves,
-        kinds,
-        values,
-        sizes,
-        ranks=reader.take("<u2", total),
-        weights=reader.take("<u2", total),
-    )
-    reader.end()
-    _check(record, players)
-    return record
-
-
-def _check(record: GameRecord, players: int) -> None:
-    if len(record.header.seats) != players:
-        raise CorruptData(f"game record names {len(record.header.seats)} players, not {players}")
-    if record.header.winner > players:
-        raise CorruptData(f"game record names seat {record.header.winner} of {players} as winner")
-    if record.kinds.max(initial=OPENING) > FULL or not np.array_equal(record.sizes > 0, record.kinds == FULL):
-        raise CorruptData("game record has a policy target where none belongs, or lacks one")
-    if record.weights.min(initial=1) < 1:
-        raise CorruptData("game record has a policy target with an empty entry")
-
-
-def _columns(record: GameRecord) -> list[npt.NDArray[Any]]:
-    return [record.moves, record.kinds, record.values, record.sizes, record.ranks, record.weights]
-
-
-def _little(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<"))
-
-
-def _canonical(header: GameHeader) -> bytes:
-    return json.dumps(header.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
-
-
-def _header(data: bytes) -> GameHeader:
-    try:
-        header = GameHeader.model_validate_json(data)
-    except (ValidationError, ValueError) as error:
-        raise CorruptData(f"game record has a bad header: {str(error).splitlines()[0]}") from None
-    if _canonical(header) != data:
-        raise CorruptData("game record has a header that is not in canonical form")
-    return header
-
-
-def _sized(data: bytes, at: int) -> tuple[bytes, int]:
-    """Return the byte string whose length stands at `at`, and the offset behind it."""
-    start = at + _LENGTH.size
-    length = _LENGTH.unpack_from(data, at)[0] if len(data) >= start else 0
-    if len(data) < start + length:
-        raise CorruptData("game record ends early")
-    return data[start : start + length], start + length
-
-
-class _Columns:
-    """Reads one array after another and insists that they fill the record."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data = data
-        self._at = at
-
-    def take(self, dtype: str, count: int) -> npt.NDArray[Any]:
-        size = np.dtype(dtype).itemsize * count
-        if self._at + size > len(self._data):
-            raise CorruptData("game record ends early")
-        column = np.frombuffer(self._data, dtype=dtype, count=count, offset=self._at)
-        self._at += size
-        return column.astype(column.dtype.newbyteorder("="), copy=False)
-
-    def end(self) -> None:
-        if self._at != len(self._data):
-            raise CorruptData(f"game record has {len(self._data) - self._at} bytes too many")
+    weights = np.rint(shares[largest] * WHOLE)
+    weights[0] = max(weights[0], 1)
+    kept, weights = largest[weights >= 1], weights[weights >= 1]
+    order = np.argsort(ranks[kept], kind="stable")
+    return ranks[kept][order].astype(np.uint16), weights[order].astype(np.uint8)

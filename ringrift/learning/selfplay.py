@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ringrift.errors import BadInput
 from ringrift.game.config import GameConfig
 from ringrift.learning.games import Choice, RunningGame, Table, Turn
-from ringrift.learning.records import CHEAP, FULL, GameHeader, RecordBuilder, game_id
+from ringrift.learning.records import CHEAP, FULL, GameHeader, GameRecord, RecordBuilder
 from ringrift.learning.replay import Board
 from ringrift.learning.seeds import derive, uniform
 from ringrift.learning.shards import write_shard
@@ -35,8 +35,8 @@ def check_selfplay(spec: SelfplaySpec) -> None:
 
 def play_shard(
     spec: SelfplaySpec, sequence: int, player: Player, report: Callable[[float], None]
-) -> tuple[list[bytes], list[GameResult]]:
-    """Play the games of shard `sequence`; return their records and results, in order of their numbers.
+) -> list[GameRecord]:
+    """Play the games of shard `sequence`; return their records in order of their numbers.
 
     `report` gets the number of games played so far, with fractions.
     """
@@ -47,25 +47,17 @@ def play_shard(
     games = [RunningGame(derive(seed, "opening"), RecordBuilder(config.players)) for seed in seeds]
     table = Table(Board(config), games, swap=True, opening_plies=spec.opening_random_plies)
     table.play(lambda turn: _decide(spec, player, seeds, turn), report)
-    records = [
-        game.builder.finish(_header(spec, sequence, number, game)) for number, game in enumerate(games)
-    ]
-    results = [
-        GameResult(
-            game_id=game_id(record), winner=game.winner, plies=game.plies, decisions=game.builder.decisions
-        )
-        for record, game in zip(records, games, strict=True)
-    ]
-    return records, results
+    header = _header(spec, sequence)
+    return [game.record(header, number) for number, game in enumerate(games)]
 
 
 def write_selfplay_shard(
     spec: SelfplaySpec, sequence: int, player: Player, folder: Path, report: Callable[[float], None]
 ) -> tuple[Path, str, list[GameResult]]:
     """Play shard `sequence` and write it to `folder`; return its path, hash and games."""
-    records, results = play_shard(spec, sequence, player, report)
+    records = play_shard(spec, sequence, player, report)
     path, sha = write_shard(folder, records)
-    return path, sha, results
+    return path, sha, [record.result() for record in records]
 
 
 def _decide(spec: SelfplaySpec, player: Player, seeds: list[int], turn: Turn) -> list[Choice]:
@@ -87,14 +79,15 @@ def _decide(spec: SelfplaySpec, player: Player, seeds: list[int], turn: Turn) ->
 def policy_target(
     legal: npt.NDArray[np.int64], policy: Policy
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]] | None:
-    """Return a search's policy by rank in the ascending legal moves, or None when it has nothing to say."""
+    """Return a search's policy by rank among the legal moves, or None when it has nothing to say."""
     moves, shares = policy
     if not len(moves):
         return None
-    return np.searchsorted(legal, moves), shares
+    ascending = np.argsort(legal)
+    return ascending[np.searchsorted(legal, moves, sorter=ascending)], shares
 
 
-def _header(spec: SelfplaySpec, sequence: int, number: int, game: RunningGame) -> GameHeader:
+def _header(spec: SelfplaySpec, sequence: int) -> GameHeader:
     players = GameConfig.parse(spec.config).players
     return GameHeader(
         config=spec.config,
@@ -103,10 +96,7 @@ def _header(spec: SelfplaySpec, sequence: int, number: int, game: RunningGame) -
         evaluation=None,
         seed=spec.seed,
         sequence=sequence,
-        game=number,
         opening_random_plies=spec.opening_random_plies,
         full_share=spec.full_share,
         cheap_simulations=spec.cheap_simulations,
-        winner=game.winner,
-        plies=game.plies,
     )

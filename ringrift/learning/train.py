@@ -39,6 +39,7 @@ from ringrift.learning.optimise import (
 from ringrift.learning.replay import Board
 from ringrift.learning.seeds import derive
 from ringrift.nets.checkpoint import load_checkpoint, save_checkpoint
+from ringrift.nets.features import Encoder
 from ringrift.nets.grid import symmetries
 from ringrift.nets.network import ArchConfig, RingRiftNet
 from ringrift.protocol.jobs import TrainResult, TrainSpec
@@ -132,12 +133,12 @@ def _optimise(
     stream = batches(games, Board(config), recipe.batch_size, derive("batches", spec.seed))
     dice = np.random.default_rng(derive("orientations", spec.seed))
     device = training_device()
-    running = RunningLoss()
+    running, encoder = RunningLoss(), Encoder(config.board)
     net.train()
     for step in range(recipe.steps):
         batch = next(stream)
-        turned = dice.integers(symmetries(config.board), size=len(batch.states))
-        found = losses(net, config.board, batch, device, turned)
+        turned = dice.integers(symmetries(config.board), size=len(batch))
+        found = losses(net, encoder, batch, device, turned)
         total = found.policy + recipe.value_weight * found.value
         set_rate(optimizer, recipe.learning_rate * rate_factor(step, recipe.steps))
         descend(net, optimizer, total, recipe.gradient_clip)
@@ -155,12 +156,12 @@ class _Holdout:
         self._config = GameConfig.parse(spec.config)
         self._recipe = spec.recipe
         self._positions = replay_positions(_first_positions(games), Board(self._config))
-        if not len(self._positions.states):
+        if not len(self._positions):
             raise Refused("no held-out game has a position to measure", hint="use more games")
 
     def score(self, net: RingRiftNet) -> Scores:
         size = self._recipe.batch_size
-        return score(net, self._config.board, self._positions, size, training_device())
+        return score(net, Encoder(self._config.board), self._positions, size, training_device())
 
     def check(self, found: Scores, parent: Scores | None) -> None:
         """Raise `Refused` for a net that has learned nothing, or is worse than its parent.

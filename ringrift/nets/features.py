@@ -69,6 +69,34 @@ def as_inputs(buffers: Buffers, positions: int, moves: int) -> Inputs:
     return Inputs(*(torch.from_numpy(array) for array in (*views, *lists)))
 
 
+class Encoder:
+    """Encodes batches of one board into the same memory: what it returned before is overwritten."""
+
+    def __init__(self, board: str) -> None:
+        self._board, self._geo, self._cells = board, geometry(board), grid(board).cells
+        self._buffers = new_buffers(board, 0, 0)
+
+    def encode(
+        self,
+        states: npt.NDArray[np.void],
+        nodes: npt.NDArray[np.int64],
+        moves: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+        orientations: npt.NDArray[np.int64] | None = None,
+    ) -> Inputs:
+        """Encode the active positions `states[nodes]`; position i has `moves[offsets[i]:offsets[i + 1]]`.
+
+        `orientations[i]` below `grid.symmetries(board)` turns position and moves together (training data
+        augmentation); None means as they are.
+        """
+        if orientations is None:
+            orientations = np.zeros(len(nodes), np.int64)
+        if len(nodes) > len(self._buffers.planes) or len(moves) > len(self._buffers.kinds):
+            self._buffers = new_buffers(self._board, len(nodes), len(moves) * 5 // 4)
+        encode_into(self._geo, self._cells, orientations, states, nodes, moves, offsets, self._buffers)
+        return as_inputs(self._buffers, len(nodes), len(moves))
+
+
 def encode(
     board: str,
     states: npt.NDArray[np.void],
@@ -76,17 +104,8 @@ def encode(
     offsets: npt.NDArray[np.int64],
     orientations: npt.NDArray[np.int64] | None = None,
 ) -> Inputs:
-    """Encode active positions with their moves: those of position i are `moves[offsets[i]:offsets[i + 1]]`.
-
-    `orientations[i]` below `grid.symmetries(board)` turns position and moves together (training data
-    augmentation); None means as they are.
-    """
-    if orientations is None:
-        orientations = np.zeros(len(states), np.int64)
-    buffers = new_buffers(board, len(states), len(moves))
-    nodes = np.arange(len(states))
-    encode_into(geometry(board), grid(board).cells, orientations, states, nodes, moves, offsets, buffers)
-    return as_inputs(buffers, len(states), len(moves))
+    """Encode all of `states` once, see `Encoder.encode`."""
+    return Encoder(board).encode(states, np.arange(len(states)), moves, offsets, orientations)
 
 
 @jit

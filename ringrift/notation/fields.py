@@ -46,7 +46,7 @@ class Fields:
         value, other = self.value.get(name), self.value.get(snake_case(name))
         if value is None or other is None:
             return other if value is None else value
-        if value is not other and value != other:
+        if value is not other and (isinstance(value, dict | list) or value != other):
             raise self.wrong(name, f"{shown(value)}, but {snake_case(name)} is {shown(other)}")
         return value
 

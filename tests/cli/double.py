@@ -111,6 +111,7 @@ def _answer(world: World, method: str, path: list[str], query: dict[str, str], b
         "evaluations": lambda: _evaluations(query),
         "targets": lambda: world.targets,
         "jobs": sample.jobs,
+        "games": lambda: list(world.games.values()),
         "events": sample.events,
         "audit/verify": lambda: {"rows": 42, "sound": True, "first_bad": None},
     }

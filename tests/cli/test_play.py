@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ from ringrift.game.geometry import cell_index
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import load_game
 from ringrift.notation.keys import key_of, legal_keys, move_of
+from ringrift.protocol import operator as op
 from tests.game.conftest import make_position
 
 SQUARE = GameConfig("square8", 2)
@@ -103,6 +105,36 @@ def test_a_config_without_a_champion_says_what_to_do(run, world) -> None:
     found = run("play", "--board", board, "--players", players[0], "--level", "7")
     assert (found.exit_code, found.stderr.count("\n")) == (5, 1)
     assert "has no champion yet - give --model FILE" in found.stderr
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny untrained net for square8 with two players."""
+    from ringrift.nets.checkpoint import save_checkpoint
+    from ringrift.nets.network import ArchConfig, RingRiftNet
+
+    path = tmp_path_factory.mktemp("models") / "tiny.pth"
+    facts = {"config": "square8_2p", "parent": None, "dataset": None, "recipe": {}}
+    save_checkpoint(path, RingRiftNet(ArchConfig(blocks=1, channels=8)), facts)
+    return path
+
+
+def test_a_level_with_a_model_plays_from_a_file_or_with_the_champion(run, world, checkpoint: Path) -> None:
+    script = ("play", "--level", "5", "--seed", "1", "--seat", "2")
+    found = run(*script, "--model", str(checkpoint), answer="quit\n")
+    assert found.exit_code == 0, found.stderr
+    assert "level 5, gumbel_mcts " in found.stderr and "A moves" in found.stdout
+    data = checkpoint.read_bytes()
+    sha = hashlib.sha256(data).hexdigest()
+    world.files[sha] = data
+    champion = op.ChampionView(model=sha, generation=1, age=5.0)
+    configs = [each.model_copy(update={"champion": champion}) for each in world.status.configs]
+    world.status = world.status.model_copy(update={"configs": configs})
+    found = run(*script, answer="quit\n")
+    assert found.exit_code == 0, found.stderr
+    assert sha[:8] in found.stderr and "A moves" in found.stdout
+    found = run("play", "--board", "hex8", "--level", "5", "--model", str(checkpoint))
+    assert (found.exit_code, found.stderr.count("\n")) == (4, 1)
 
 
 # A match.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -174,6 +175,22 @@ async def test_the_viewer_steps_through_a_game(name: str, size: tuple[int, int])
         assert f"ply 12 of {recording.plies}" in text and "q quit" in text and "hand elim terr" in text
 
 
+@pytest.mark.parametrize("size", [(30, 8), (60, 12), (200, 60)])
+async def test_the_viewer_draws_in_terminals_of_any_size(size: tuple[int, int]) -> None:
+    app = Viewer(read_recording(TRACES / "hexagonal-2p.jsonl.gz", 1), 300)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("right", "question_mark", "right")
+        await pilot.pause()
+        assert app.ply == 302 and any("RingRift" in s.text for s in app.screen._compositor.render_strips())
+
+
+def test_without_the_packages_of_the_rules_it_says_what_to_install(run, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    found = run("replay", SQUARE)
+    assert (found.exit_code, found.stderr.count("\n")) == (9, 1)
+    assert "pip install 'ringrift[agent]'" in found.stderr
+
+
 async def test_the_viewer_shows_its_keys_and_refuses_a_ply_that_does_not_exist() -> None:
     recording = read_recording(Path(HEX), 1)
     app = Viewer(recording, 5)
@@ -232,6 +249,8 @@ def test_a_game_is_fetched_from_the_controller_by_its_id(run, world, shard) -> N
         for game in ids
     }
     world.files[sha] = path.read_bytes()
+    listed = run("games", "list", "--config", "hex8_2p").stdout
+    assert all(game[:8] in listed for game in ids)
     found = run("replay", ids[1][:12])
     assert found.exit_code == 0, found.stderr
     assert found.stdout.splitlines()[2:] == run("replay", str(path), "--game", "2").stdout.splitlines()[2:]

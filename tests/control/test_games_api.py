@@ -26,6 +26,16 @@ async def test_a_game_is_found_by_the_beginning_of_its_id_with_the_shard_that_ho
     assert await world.get(f"/games/{game}") == found
 
 
+async def test_games_are_listed_by_config_and_up_to_a_limit(world: World) -> None:
+    game = await furnish(world)
+    found = await world.get("/games")
+    assert game in [each["game_id"] for each in found] and len(found) == 4
+    assert found == await world.get(f"/games?config={CONFIG}")
+    assert await world.get("/games?config=square19_4p") == []
+    assert len(await world.get("/games?limit=3")) == 3
+    assert (await world.http.get("/v1/games?limit=0")).status_code == 422
+
+
 async def test_an_unknown_an_ambiguous_and_an_impossible_id_are_told_apart(world: World) -> None:
     game = await furnish(world)
     shard = sha("data", "one")

@@ -24,6 +24,7 @@ from tests.game.games import opening, plies
 ROOT = Path(__file__).resolve().parents[2]
 CHECKED = (
     "tests/game/test_worked_examples.py",
+    "tests/game/test_moves.py",
     "tests/game/test_playout.py",
     "tests/notation/test_traces.py::test_the_sample_replays_without_a_difference",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from ringrift.game import moves as m
 from ringrift.game.apply import OK, UNKNOWN_MOVE, apply
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
+from tests.game.games import opening, plies
 
 CELL = st.integers(0, 511)
 
@@ -40,6 +43,24 @@ def test_a_game_refuses_a_move_outside_its_legal_set_and_stays_as_it_was():
             game.apply(int(move))
     assert game.states.tobytes() == before
     assert game.played == []
+
+
+@pytest.mark.parametrize("board", ["square8", "hex8", "hexagonal"])
+def test_any_number_is_judged_in_every_phase_and_only_legal_ones_pass(board):
+    generator = random.Random(board)
+    game = opening(GameConfig(board, 3), 4)
+    for legal, _ in plies(game, generator):
+        before = game.states.tobytes()
+        for _ in range(6):
+            number = generator.getrandbits(55)
+            slide = number & ~31 | m.RECOVERY_SLIDE
+            for move in (number, slide, m.with_extraction(generator.choice(legal), generator.randrange(512))):
+                if not game.is_legal(move):
+                    with pytest.raises(IllegalMove):
+                        game.apply(move)
+                else:
+                    assert move in legal or m.unpack(move).kind == m.RECOVERY_SLIDE
+        assert game.states.tobytes() == before
 
 
 def test_apply_answers_unknown_types_with_a_code_and_changes_nothing():

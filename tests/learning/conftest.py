@@ -11,7 +11,7 @@ import pytest
 
 from ringrift.game.config import GameConfig
 from ringrift.learning.dataset_id import dataset_sha
-from ringrift.learning.records import CHEAP, FULL, OPENING, GameHeader, RecordBuilder
+from ringrift.learning.records import CHEAP, FULL, OPENING, GameEnd, GameHeader, GameRecord, RecordBuilder
 from ringrift.learning.selfplay import play_shard
 from ringrift.learning.shards import shard_bytes
 from ringrift.players.base import PlayerSpec as Specification
@@ -19,7 +19,7 @@ from ringrift.players.base import build_player
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec, TrainSpec
 
 
-def make_header(config: str = "hex8_3p", *, game: int = 0, **changes: object) -> GameHeader:
+def make_header(config: str = "hex8_3p", **changes: object) -> GameHeader:
     players = int(config[-2])
     fields: dict[str, object] = {
         "config": config,
@@ -28,17 +28,14 @@ def make_header(config: str = "hex8_3p", *, game: int = 0, **changes: object) ->
         "evaluation": None,
         "seed": 7,
         "sequence": 3,
-        "game": game,
         "opening_random_plies": 2,
         "full_share": 0.25,
         "cheap_simulations": 4,
-        "winner": 2,
-        "plies": 40,
     }
     return GameHeader.model_validate(fields | changes)
 
 
-def make_record(config: str = "hex8_3p", *, game: int = 0, decisions: int = 12) -> bytes:
+def make_record(config: str = "hex8_3p", *, game: int = 0, decisions: int = 12) -> GameRecord:
     """A record with decisions of every kind."""
     dice = np.random.default_rng(game)
     players = int(config[-2])
@@ -49,8 +46,8 @@ def make_record(config: str = "hex8_3p", *, game: int = 0, decisions: int = 12) 
         size = int(dice.integers(1, 50))
         shares = dice.random(size, dtype=np.float32)
         target = (dice.permutation(300)[:size], shares / shares.sum())
-        builder.add(int(dice.integers(1 << 54)), kind, values, target if kind == FULL else None)
-    return builder.finish(make_header(config, game=game))
+        builder.add(int(dice.integers(1 << 16)), kind, values, target if kind == FULL else None)
+    return builder.finish(make_header(config), game, GameEnd(2, 40, int(dice.integers(1 << 32))))
 
 
 @pytest.fixture
@@ -112,7 +109,7 @@ class Inputs:
         player = build_player(
             Specification.from_dict(spec.player.model_dump()), GameConfig.parse(spec.config)
         )
-        records, _ = play_shard(spec, sequence, player, quiet)
+        records = play_shard(spec, sequence, player, quiet)
         return self.add(shard_bytes(records))
 
 

@@ -7,7 +7,7 @@ import pytest
 from ringrift.game.config import GameConfig
 from ringrift.learning.arena import block_groups, play_blocks
 from ringrift.learning.ingest import ingest_shard
-from ringrift.learning.records import OPENING, decode
+from ringrift.learning.records import OPENING
 from ringrift.learning.shards import shard_bytes
 from ringrift.learning.sprt import block_wins
 from ringrift.players.base import PlayerSpec, build_player
@@ -45,17 +45,17 @@ def test_equal_players_split_every_block(config):
     for block in play(spec, [0, 1]):
         winners = [game.winner for game in block.results]
         assert block_wins(players, winners, list(range(1, players + 1))) == 1
-        assert len({decode(record).moves.tobytes() for record in block.records}) == 1
+        assert len({record.played.tobytes() for record in block.records}) == 1
 
 
 def test_the_games_of_a_block_share_their_opening_and_blocks_do_not():
     spec = evaluation(candidate={"kind": "heuristic"}, opponent={"kind": "random"}, opening_random_plies=6)
     openings = []
     for block in play(spec, range(4)):
-        games = [decode(record) for record in block.records]
+        games = block.records
         assert all((game.kinds[:6] == OPENING).all() for game in games)
-        assert len({game.moves[:6].tobytes() for game in games}) == 1
-        openings.append(games[0].moves[:6].tobytes())
+        assert len({game.played[:6].tobytes() for game in games}) == 1
+        openings.append(games[0].played[:6].tobytes())
     assert len(set(openings)) == 4
 
 
@@ -63,9 +63,9 @@ def test_the_candidate_sits_once_in_every_seat_against_copies_of_the_opponent():
     spec = evaluation("hex8_3p", {"kind": "heuristic"}, {"kind": "random"})
     (block,) = play(spec, [5])
     for seat, record in enumerate(block.records, start=1):
-        header = decode(record).header
+        header = record.header
         assert [player.kind == "heuristic" for player in header.seats] == [s == seat for s in (1, 2, 3)]
-        assert (header.sequence, header.game, header.swap_rule) == (5, seat - 1, False)
+        assert (header.sequence, record.game, header.swap_rule) == (5, seat - 1, False)
 
 
 def test_a_block_is_the_same_alone_and_in_company():

@@ -21,10 +21,11 @@ from ringrift.learning.dataset import (
     split_holdout,
     statistics,
 )
-from ringrift.learning.records import FULL, RecordBuilder, decode, game_id
+from ringrift.learning.records import FULL, RecordBuilder
 from ringrift.learning.replay import Board, replay
 from ringrift.learning.seeds import derive
 from ringrift.learning.shards import read_shard, shard_bytes
+from ringrift.nets.targets import dense_targets
 
 HEX8 = GameConfig("hex8", 2)
 
@@ -111,14 +112,13 @@ def test_positions_are_the_searched_decisions_with_their_legal_moves(games, posi
         assert (positions.moves[positions.offsets[at] : positions.offsets[at + 1]] == legal).all()
 
 
-def test_the_part_of_a_target_that_was_not_kept_is_spread_over_the_other_moves(header):
-    builder = RecordBuilder(2)
-    shares = np.full(190, 1 / 190, np.float32)
-    shares[7] += 0.4
-    shares /= shares.sum()
-    builder.add(0, FULL, None, (np.arange(190), shares))
-    read = decode(builder.finish(header("hex8_2p")))
-    assert dataset._dense_target(read, read.target_starts(), 0, 190) == pytest.approx(shares, rel=1e-2)
+def test_the_part_of_a_target_that_was_not_kept_is_spread_over_the_other_moves():
+    offsets, starts = np.array([0, 5, 8]), np.array([0, 2, 3])
+    ranks, weights = np.array([1, 4], np.uint16), np.array([102, 51], np.uint8)
+    policy = np.zeros(8, np.float32)
+    dense_targets(offsets, starts, np.append(ranks, ranks[:1]), np.append(weights, weights[:1]), 255, policy)
+    assert policy[:5] == pytest.approx([2 / 15, 0.4, 2 / 15, 2 / 15, 0.2])
+    assert policy[5:] == pytest.approx([0.3, 0.4, 0.3])
 
 
 def test_policy_targets_sum_to_one(positions):
@@ -133,13 +133,11 @@ def play_random_game(header, seed: int, swap: bool) -> Game:
     while len(legal := board.decision(states, 0)):
         ranks = np.flatnonzero([(move_type(int(move)) == SWAP_SIDES) == swap for move in legal])
         open_to_choice = ranks if len(ranks) else np.arange(len(legal))
-        move = int(legal[open_to_choice[derive(seed, builder.decisions) % len(open_to_choice)]])
-        builder.add(move, FULL, None, (np.array([0]), np.array([1.0], np.float32)))
-        board.play(states, 0, move)
-    data = builder.finish(
-        header("hex8_2p", winner=int(states[0]["winner"]), plies=int(states[0]["ply"]), seed=seed)
-    )
-    return Game(game_id(data), decode(data))
+        rank = int(open_to_choice[derive(seed, builder.decisions) % len(open_to_choice)])
+        builder.add(rank, FULL, None, (np.array([0]), np.array([1.0], np.float32)))
+        board.play(states, 0, int(legal[rank]))
+    record = builder.finish(header("hex8_2p"), seed, board.end(states, 0))
+    return Game(record.id, record)
 
 
 def target_seats(found) -> np.ndarray:
@@ -152,7 +150,7 @@ def test_the_winner_is_told_as_turns_after_the_mover(header, seed):
     game = play_random_game(header, seed, swap=False)
     found = replay_positions([game], Board(HEX8))
     assert (found.states["swapped"] == 0).all()
-    assert (target_seats(found) == game.record.header.winner).all()
+    assert (target_seats(found) == game.record.end.winner).all()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -161,8 +159,8 @@ def test_before_a_swap_the_winner_is_the_player_and_not_the_colour(header, seed)
     found = replay_positions([game], Board(HEX8))
     before = found.states["swapped"] == 0
     assert 0 < before.sum() < len(before)
-    assert (target_seats(found)[before] == 3 - game.record.header.winner).all()
-    assert (target_seats(found)[~before] == game.record.header.winner).all()
+    assert (target_seats(found)[before] == 3 - game.record.end.winner).all()
+    assert (target_seats(found)[~before] == game.record.end.winner).all()
 
 
 def test_taking_positions_takes_their_moves_and_targets_along(positions):
@@ -173,17 +171,19 @@ def test_taking_positions_takes_their_moves_and_targets_along(positions):
         assert (part.moves[own] == positions.moves[all_of_them]).all()
         assert (part.policy[own] == positions.policy[all_of_them]).all()
     assert (part.winner == positions.winner[chosen]).all()
+    assert (part.nodes == chosen).all()
 
 
 def seen(batch) -> list[bytes]:
     """Positions as comparable keys (the record's padding is undefined)."""
-    return [b"".join(state[name].tobytes() for name in state.dtype.names) for state in batch.states]
+    states = batch.states[batch.nodes]
+    return [b"".join(state[name].tobytes() for name in state.dtype.names) for state in states]
 
 
 def test_one_pass_of_batches_shows_every_position_once(games, positions):
     size = 50
     stream = batches(games, Board(HEX8), size, seed=1)
-    whole = len(positions.states) // size
+    whole = len(positions) // size
     shown = [state for _ in range(whole) for state in seen(next(stream))]
     expected = sorted(seen(positions))
     assert len(shown) == whole * size
@@ -206,4 +206,4 @@ def test_a_data_set_larger_than_the_pool_is_shown_pool_by_pool(games, monkeypatc
 
 def test_a_data_set_smaller_than_a_batch_is_one_batch(games):
     batch = next(batches(games[:1], Board(HEX8), 100_000, seed=1))
-    assert len(batch.states) == games[0].positions
+    assert len(batch) == games[0].positions

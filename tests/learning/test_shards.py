@@ -5,24 +5,36 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 
 from ringrift.errors import BadInput, CorruptData, EnvironmentProblem, NotFound
 from ringrift.learning import shards
+from ringrift.learning.records import GameRecord
 from ringrift.learning.shards import read_shard, salvage, shard_bytes, write_shard
 
-MAGIC, END_FRAME = 8, 9 + 36
+MAGIC, HEAD = 8, 9
 
 
 @pytest.fixture
-def records(record) -> list[bytes]:
+def records(record, monkeypatch) -> list[GameRecord]:
+    """Four games that make two frames."""
+    monkeypatch.setattr(shards, "FRAME_DECISIONS", 12)
     return [record(game=game, decisions=6) for game in range(4)]
 
 
-def frame_ends(records: list[bytes]) -> list[int]:
-    """Offsets behind the magic and behind every frame of a game."""
-    return [MAGIC, *(len(shard_bytes(records[: n + 1])) - END_FRAME for n in range(len(records)))]
+def frame_ends(data: bytes) -> list[int]:
+    """Offsets behind the magic and behind every frame."""
+    ends = [MAGIC]
+    while ends[-1] < len(data):
+        ends.append(ends[-1] + HEAD + int.from_bytes(data[ends[-1] + 1 : ends[-1] + 5], "little"))
+    return ends
+
+
+def games_in(ends: list[int], sound: int) -> int:
+    """Games of the two game frames that lie before byte `sound`."""
+    return 2 * sum(end <= sound for end in ends[2:4])
 
 
 def test_a_shard_gives_its_records_back(tmp_path, records):
@@ -38,7 +50,7 @@ def test_a_shard_is_named_by_its_hash_and_leaves_no_other_file(tmp_path, records
 
 
 def test_the_same_games_are_the_same_bytes(records):
-    assert shard_bytes(records) == shard_bytes([bytes(record) for record in records])
+    assert shard_bytes(records) == shard_bytes([replace(record) for record in records])
 
 
 def test_a_shard_without_games_is_refused():
@@ -46,31 +58,88 @@ def test_a_shard_without_games_is_refused():
         shard_bytes([])
 
 
-def test_a_shard_cut_at_every_frame_is_refused_and_its_games_are_saved(tmp_path, records):
+def test_a_shard_cut_at_any_byte_is_refused_and_the_games_of_its_whole_frames_are_saved(tmp_path, records):
     whole, path = shard_bytes(records), tmp_path / "cut.shard"
-    for games, end in enumerate(frame_ends(records)):
+    ends = frame_ends(whole)
+    assert len(ends) == 1 + 1 + 2 + 1
+    for end in range(len(whole)):
         path.write_bytes(whole[:end])
-        with pytest.raises(CorruptData, match=f"cut off after {games} games"):
-            read_shard(path)
-        assert salvage(path) == records[:games]
-
-
-def test_a_shard_cut_inside_a_frame_is_refused_and_the_games_before_are_saved(tmp_path, records):
-    whole, path = shard_bytes(records), tmp_path / "cut.shard"
-    for games, end in enumerate(frame_ends(records)):
-        for extra in (1, 8, 9, 20):
-            path.write_bytes(whole[: end + extra])
-            with pytest.raises(CorruptData):
-                read_shard(path)
-            assert salvage(path) == records[:games]
-
-
-def test_a_flipped_bit_in_any_byte_is_found(tmp_path, records):
-    whole, path = shard_bytes(records[:2]), tmp_path / "flipped.shard"
-    for at in range(len(whole)):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
         with pytest.raises(CorruptData):
             read_shard(path)
+        assert salvage(path) == records[: games_in(ends, end)]
+
+
+def test_a_flipped_bit_in_any_byte_is_found_and_the_games_before_it_are_saved(tmp_path, records):
+    whole, path = shard_bytes(records), tmp_path / "flipped.shard"
+    ends = frame_ends(whole)
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        with pytest.raises(CorruptData) as caught:
+            read_shard(path)
+        assert "\n" not in caught.value.line()
+        assert salvage(path) == records[: games_in(ends, at)]
+
+
+def test_a_shard_cut_between_frames_says_how_many_games_were_whole(tmp_path, records):
+    whole, path = shard_bytes(records), tmp_path / "cut.shard"
+    path.write_bytes(whole[: frame_ends(whole)[2]])
+    with pytest.raises(CorruptData, match="cut off after 2 games"):
+        read_shard(path)
+
+
+def test_a_played_shard_cut_or_flipped_gives_its_sound_games_back(tmp_path, played, monkeypatch):
+    monkeypatch.setattr(shards, "FRAME_DECISIONS", 200)
+    records = read_shard(played[0] / played[1])
+    whole, path = shard_bytes(records), tmp_path / "real.shard"
+    ends, counts = frame_ends(whole), []
+    for at in range(0, len(whole), 41):
+        for data in (whole[:at], whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :]):
+            path.write_bytes(data)
+            with pytest.raises(CorruptData):
+                read_shard(path)
+            saved = salvage(path)
+            assert saved == records[: len(saved)]
+            counts.append(len(saved))
+    assert len(set(counts)) == len(ends) - 2
+
+
+def test_games_played_differently_share_a_shard(tmp_path, record, header):
+    mixed = [record(), replace(record(), header=header(seed=8)), record(game=1)]
+    path, sha = write_shard(tmp_path, mixed)
+    assert read_shard(path, sha) == mixed
+
+
+def test_a_shard_of_another_format_is_refused_with_both_versions(tmp_path, records):
+    path = tmp_path / "old.shard"
+    path.write_bytes(b"RRSHARD1" + shard_bytes(records)[MAGIC:])
+    with pytest.raises(CorruptData, match="has format 1, this version reads format 2"):
+        read_shard(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace(b'"rules":1', b'"rules":2'), "rules: Input should be 1"),
+        (lambda text: text.replace(b'"rules":1', b'"rules": 1'), "canonical"),
+        (lambda text: text.replace(b"hex8_3p", b"hex8_2p"), "names 3 players, not 2"),
+        (lambda text: text.replace(b'"seed":7', b'"sead":7'), "seed: Field required"),
+        (lambda text: b"{", "Invalid JSON"),
+    ],
+)
+def test_a_header_that_cannot_be_trusted_is_refused(tmp_path, records, change, said):
+    whole, path = shard_bytes(records), tmp_path / "header.shard"
+    first, second = frame_ends(whole)[:2]
+    frame = shards._frame(b"H", change(whole[first + HEAD : second]))
+    path.write_bytes(whole[:MAGIC] + frame + whole[second:])
+    with pytest.raises(CorruptData, match=said):
+        read_shard(path)
+
+
+def test_games_before_any_header_are_refused(tmp_path, records):
+    whole, path = shard_bytes(records), tmp_path / "headless.shard"
+    path.write_bytes(whole[:MAGIC] + whole[frame_ends(whole)[1] :])
+    with pytest.raises(CorruptData, match="before any header"):
+        read_shard(path)
 
 
 def test_bytes_behind_the_end_are_found(tmp_path, records):
@@ -81,8 +150,8 @@ def test_bytes_behind_the_end_are_found(tmp_path, records):
 
 
 def test_games_of_another_shard_under_this_shards_end_are_found(tmp_path, records):
-    path, ends = tmp_path / "mixed.shard", frame_ends(records)
-    whole = shard_bytes(records)
+    path, whole = tmp_path / "mixed.shard", shard_bytes(records)
+    ends = frame_ends(whole)
     path.write_bytes(whole[: ends[1]] + whole[ends[2] :])
     with pytest.raises(CorruptData, match="not of its games"):
         read_shard(path)

@@ -24,12 +24,13 @@ from ringrift.learning.optimise import (
     make_optimizer,
     rate_factor,
 )
-from ringrift.learning.records import FULL, RecordBuilder, decode, encode
+from ringrift.learning.records import FULL, GameRecord, RecordBuilder
 from ringrift.learning.replay import Board
 from ringrift.learning.seeds import derive
 from ringrift.learning.shards import read_shard, shard_bytes
 from ringrift.learning.train import train
 from ringrift.nets.checkpoint import load_checkpoint
+from ringrift.nets.features import Encoder
 from ringrift.nets.network import ArchConfig, RingRiftNet
 
 HEX8 = GameConfig("hex8", 2)
@@ -66,7 +67,7 @@ def fresh_net(seed: int = 0) -> RingRiftNet:
     return RingRiftNet(ArchConfig(blocks=1, channels=8))
 
 
-def biased_game(header, seed: int) -> bytes:
+def biased_game(header, seed: int) -> GameRecord:
     """Random moves, whose targets follow a plan: the highest type of move, then the most rings placed."""
     board, states, builder = Board(HEX8), new_positions(1), RecordBuilder(2)
     board.start(states, 0, swap=True)
@@ -74,11 +75,10 @@ def biased_game(header, seed: int) -> bytes:
         rank = [(move_type(int(move)), move_count(int(move))) for move in legal]
         planned = [at for at, kind in enumerate(rank) if kind == max(rank)]
         chosen = planned[derive(seed, builder.decisions, "target") % len(planned)]
-        move = int(legal[derive(seed, builder.decisions) % len(legal)])
+        move = derive(seed, builder.decisions) % len(legal)
         builder.add(move, FULL, None, (np.array([chosen]), np.array([1.0], np.float32)))
-        board.play(states, 0, move)
-    end = {"winner": int(states[0]["winner"]), "plies": int(states[0]["ply"])}
-    return builder.finish(header("hex8_2p", seed=seed, **end))
+        board.play(states, 0, int(legal[move]))
+    return builder.finish(header("hex8_2p"), seed, board.end(states, 0))
 
 
 def test_training_lowers_the_loss_on_held_out_games(inputs, specs, header, tmp_path):
@@ -171,10 +171,9 @@ def test_a_shard_of_another_config_is_refused(inputs, specs, tmp_path, played):
 
 def test_a_record_that_breaks_the_rules_stops_training(inputs, specs, tmp_path, played):
     records = read_shard(played[0] / played[1])
-    read = decode(records[0])
-    moves = read.moves.copy()
-    moves[10] = -1
-    sha = inputs.add(shard_bytes([encode(dataclasses.replace(read, moves=moves)), *records[1:]]))
+    played = records[0].played.copy()
+    played[10] = 60_000
+    sha = inputs.add(shard_bytes([dataclasses.replace(records[0], played=played), *records[1:]]))
     with pytest.raises(CorruptData, match="not legal"):
         train(specs.train("hex8_2p", [sha]), inputs.folder, tmp_path, specs.quiet)
 
@@ -230,7 +229,7 @@ def gradient_norm(net) -> float:
 def test_a_step_uses_the_gradient_cut_to_the_limit(positions):
     net = fresh_net()
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
-    loss = losses(net, "hex8", positions.take(np.arange(32)), CPU).policy * 1000
+    loss = losses(net, Encoder("hex8"), positions.take(np.arange(32)), CPU).policy * 1000
     norm = descend(net, torch.optim.SGD(net.parameters(), lr=1.0), loss, limit=0.5)
     assert norm > 5
     assert gradient_norm(net) == pytest.approx(0.5, rel=1e-4)
@@ -242,7 +241,7 @@ def test_a_step_uses_the_gradient_cut_to_the_limit(positions):
 
 def test_a_gradient_below_the_limit_is_left_alone(positions):
     net = fresh_net()
-    loss = losses(net, "hex8", positions.take(np.arange(32)), CPU).value
+    loss = losses(net, Encoder("hex8"), positions.take(np.arange(32)), CPU).value
     norm = descend(net, torch.optim.SGD(net.parameters(), lr=0.1), loss, limit=1e6)
     assert gradient_norm(net) == pytest.approx(norm, rel=1e-5)
 
@@ -250,7 +249,7 @@ def test_a_gradient_below_the_limit_is_left_alone(positions):
 def test_a_gradient_that_is_not_finite_changes_nothing(positions):
     net = fresh_net()
     before = [p.detach().clone() for p in net.parameters()]
-    loss = losses(net, "hex8", positions.take(np.arange(8)), CPU).value * math.inf
+    loss = losses(net, Encoder("hex8"), positions.take(np.arange(8)), CPU).value * math.inf
     with pytest.raises(Refused, match="not finite"):
         descend(net, torch.optim.SGD(net.parameters(), lr=1.0), loss, limit=1.0)
     assert all(torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True))
@@ -286,7 +285,7 @@ def test_the_watch_stops_at_the_first_loss_that_is_not_finite():
 
 def test_scores_do_not_depend_on_the_batch_size(positions):
     part = positions.take(np.arange(50))
-    small, large = (score(fresh_net(), "hex8", part, size, CPU) for size in (7, 50))
+    small, large = (score(fresh_net(), Encoder("hex8"), part, size, CPU) for size in (7, 50))
     assert small.policy == pytest.approx(large.policy, rel=1e-5)
     assert small.value == pytest.approx(large.value, rel=1e-5)
     assert small.accuracy == pytest.approx(large.accuracy)

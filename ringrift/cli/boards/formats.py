@@ -69,9 +69,9 @@ def from_trace(entry: dict[str, Any], title: str) -> Recording:
             game.apply(move_of(game, key))
         except RingRiftError as error:
             raise CorruptData(f"{title}, ply {ply}: {error.message}") from None
-    end = entry.get("end") if isinstance(entry.get("end"), dict) else {}
+    end = entry.get("end")
     facts = [plain(name, 60)] if name else []
-    if end.get("timing") == "mid_turn":
+    if isinstance(end, dict) and end.get("timing") == "mid_turn":
         facts.append("the engine that recorded it ended the game in mid-turn")
     return record(title, origin, game.played, facts=facts)
 

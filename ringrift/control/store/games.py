@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session, col, select
 
-from ringrift.control.store.tables import Game
+from ringrift.control.store.tables import Game, Shard
 from ringrift.errors import BadInput, NotFound
 
 
@@ -18,3 +18,12 @@ def find_game(session: Session, prefix: str) -> Game:
     if len(found) > 1:
         raise BadInput(f"game {prefix!r} is ambiguous", hint="give more digits")
     return found[0]
+
+
+def newest_games(session: Session, config: str | None, limit: int) -> list[Game]:
+    """Return games of the newest shards, of one config if named."""
+    query = select(Game).join(Shard, col(Shard.sha256) == col(Game.shard))
+    if config:
+        query = query.where(Game.config == config)
+    order = (col(Shard.received_at).desc(), col(Game.game_id))
+    return list(session.exec(query.order_by(*order).limit(limit)).all())
