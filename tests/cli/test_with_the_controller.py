@@ -60,7 +60,8 @@ def test_a_second_up_says_that_it_runs_already(started) -> None:
 def test_every_reading_verb_understands_the_real_answers(started) -> None:
     home, _ = started
     for line in ("hosts list", "configs list", "models list", "jobs list", "evaluate list", "targets list",
-                 "games list", "events", "why hex8_2p", "configs show hex8_2p", "audit verify", "doctor"):  # fmt: skip
+                 "games list", "events", "why hex8_2p", "configs show hex8_2p", "audit verify",
+                 "doctor"):  # fmt: skip
         found = ctl(home, *line.split(), "--json")
         assert found.exit_code == 0, (line, found.stderr)
         assert json.loads(found.stdout) is not None
