@@ -25,6 +25,9 @@ CELLS = ("#141b24", "#1b2531", "#17202a")
 LIT = "#f4f7fa"
 """Ground of what the last move or the cursor stands on."""
 
+AIM = "#2a4b6b"
+"""Ground of a cell that can be chosen."""
+
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

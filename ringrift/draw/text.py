@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ringrift.draw.layout import INSIDE, Layout, Style, layout
 from ringrift.draw.palette import (
+    AIM,
     CELLS,
     COLOURS,
     DIM,
@@ -26,6 +27,7 @@ from ringrift.draw.palette import (
     LETTERS,
     LINE,
     LIT,
+    TEXT,
     superscript,
 )
 from ringrift.draw.position import UNMARKED, Cell, Marks, cells_of
@@ -84,6 +86,7 @@ def draw_board(
     for number, cell in enumerate(cells_of(game)):
         row, column = plan.places[number]
         ground = GROUND if style == "lined" else CELLS[shades[number]]
+        ground = AIM if number in cursor.others else ground
         for offset, char in enumerate(_inside(cell, style)):
             look = _look(cell, ground, char)
             canvas.put(row, column + offset, char, _lit(look, number, marks, cursor))
@@ -127,7 +130,7 @@ def _look(cell: Cell, ground: str, char: str) -> str:
         return f"{COLOURS[cell.owner]} on {ground}"
     if cell.kind == "territory":
         return f"{(HATCH if char == '▒' else COLOURS)[cell.owner]} on {LAND[cell.owner]}"
-    return f"{LINE} on {ground}"
+    return f"{TEXT if ground == AIM else LINE} on {ground}"
 
 
 def _lit(look: str, number: int, marks: Marks, cursor: Marks) -> str:
