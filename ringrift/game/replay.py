@@ -22,21 +22,22 @@ _PRIME = 16777619
 
 
 @jit
-def sort_moves(moves, count, tally, out, first):
-    """Write `count` moves to `out[first:]` in canonical order; overwrites `tally` (n_cells,)."""
-    for cell in range(tally.shape[0]):
-        tally[cell] = 0
+def sort_moves(geo, moves, count, out, first):
+    """Write `count` moves to `out[first:]` in canonical order; needs `room` there, the end for counting."""
+    tally = first + geo.max_moves
+    for cell in range(geo.n_cells):
+        out[tally + cell] = 0
     for k in range(count):
-        tally[move_to(moves[k])] += 1
+        out[tally + move_to(moves[k])] += 1
     place = first
-    for cell in range(tally.shape[0]):
-        size = tally[cell]
-        tally[cell] = place
+    for cell in range(geo.n_cells):
+        size = out[tally + cell]
+        out[tally + cell] = place
         place += size
     for k in range(count):
-        to = move_to(moves[k])
-        out[tally[to]] = moves[k]
-        tally[to] += 1
+        to = tally + move_to(moves[k])
+        out[out[to]] = moves[k]
+        out[to] += 1
     for k in range(first + 1, first + count):
         move, j = out[k], k
         while j > first and out[j - 1] > move and move_to(out[j - 1]) == move_to(move):
@@ -46,10 +47,16 @@ def sort_moves(moves, count, tally, out, first):
 
 
 @jit
+def room(geo):
+    """Return how many entries behind `first` are written by `sort_moves`."""
+    return geo.max_moves + geo.n_cells
+
+
+@jit
 def sorted_decision(geo, states, i, scratch, out, first):
     """Play forced plies; write the legal set in canonical order to `out[first:]`; return its size or 0."""
     count = next_decision(geo, states, i, scratch, scratch.moves)
-    sort_moves(scratch.moves, count, scratch.queue, out, first)
+    sort_moves(geo, scratch.moves, count, out, first)
     return count
 
 
@@ -63,7 +70,7 @@ def replay_game(geo, states, scratch, played, kept, begin, end, out, at, moves, 
     """
     for decision in range(begin, end):
         first = offsets[at]
-        if first + geo.max_moves > moves.shape[0]:
+        if first + room(geo) > moves.shape[0]:
             return NO_ROOM
         count = sorted_decision(geo, states, 0, scratch, moves, first)
         if played[decision] >= count:

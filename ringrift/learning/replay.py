@@ -41,7 +41,7 @@ class Board:
         self.config = config
         self.geo: Geometry = geometry(config.board)
         self.scratch: Scratch = new_scratch(config.board)
-        self._moves = np.zeros(self.geo.max_moves, dtype=np.int64)
+        self._moves = np.zeros(rules.room(self.geo), dtype=np.int64)
 
     def start(self, states: npt.NDArray[np.void], i: int, *, swap: bool) -> None:
         start(states, i, self.config, swap=swap)
@@ -101,7 +101,7 @@ class _Replay:
         self._count = np.concatenate([[0], np.cumsum(self._kept, dtype=np.int64)])
         total = int(self._count[-1])
         self._states = new_positions(total)
-        self._moves = np.empty(_GUESS * total + 2 * board.geo.max_moves, dtype=np.int64)
+        self._moves = np.empty(_GUESS * total + rules.room(board.geo), dtype=np.int64)
         self._offsets = np.zeros(total + 1, dtype=np.int64)
         self._ends = np.zeros((len(records), 5), dtype=np.int64)
 
