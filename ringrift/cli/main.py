@@ -45,6 +45,7 @@ app.add_typer(games.app, name="games")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(production.targets, name="targets")
 app.add_typer(records.audit, name="audit")
+app.add_typer(records.shards, name="records")
 
 
 @app.callback(invoke_without_command=True)

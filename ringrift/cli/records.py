@@ -1,7 +1,8 @@
-"""`why`, `events` and `audit verify`: what happened, and what stands in the way."""
+"""`why`, `events`, `audit verify` and `records`: what happened, and what stands in the way."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ from ringrift.cli.output import Json, controller, output, report
 
 app = typer.Typer()
 audit = typer.Typer(help="The chained audit log.")
+shards = typer.Typer(help="Shards of game records.")
+
+Shard = Annotated[Path, typer.Argument(metavar="FILE", help="A shard of game records.")]
 
 
 @app.command()
@@ -59,3 +63,35 @@ def verify(context: typer.Context, json: Json = False) -> None:
             f"the audit chain breaks at event {found.get('first_bad')}",
             hint="somebody changed or removed a row there: compare with a backup of the database",
         )
+
+
+@shards.command()
+def check(context: typer.Context, shard: Shard, json: Json = False) -> None:
+    """Read a shard, replay every game of it through the rules, and tell what it holds."""
+    from ringrift.cli.output import fields
+    from ringrift.cli.replay import need_rules
+
+    need_rules()
+    from ringrift.learning.salvage import describe
+
+    found = describe(shard)
+    output(context, json).data(found, lambda: fields(found.items()))
+
+
+@shards.command()
+def salvage(
+    context: typer.Context,
+    shard: Shard,
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the new shard goes.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Write the sound games before the first damage of a shard to a new one; the old file stays as it is."""
+    from ringrift.cli.output import fields
+    from ringrift.cli.replay import need_rules
+
+    need_rules()
+    from ringrift.learning.salvage import save_sound_games
+
+    saved, games, fault = save_sound_games(shard, to)
+    found = {"file": str(saved), "games": games, "damage": fault or "none"}
+    output(context, json).data(found, lambda: fields(found.items()))
