@@ -154,8 +154,16 @@ def test_a_bad_request_is_one_line_and_a_documented_status(
     assert found.stdout == ""
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-@pytest.mark.parametrize("name", ["square8-4p", "hex8-2p", "square19-2p", "hexagonal-3p"])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("square8-4p", (80, 24)),
+        ("hex8-2p", (80, 24)),
+        ("square19-2p", (80, 24)),
+        ("hexagonal-3p", (80, 24)),
+        ("hexagonal-3p", (120, 40)),
+    ],
+)
 async def test_the_viewer_steps_through_a_game(name: str, size: tuple[int, int]) -> None:
     recording = read_recording(TRACES / f"{name}.jsonl.gz", 1)
     app = Viewer(recording, 20)
