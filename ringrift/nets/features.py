@@ -147,26 +147,26 @@ def to_relative(states, nodes, absolute, relative):
 @jit
 def relative_seat(states, i, seat):
     """Return how many turns after the mover that seat comes: 0 for the mover."""
-    players = states[i]["players"]
-    return (seat - states[i]["player"] + players) % players
+    turns = seat - states[i]["player"]
+    return turns if turns >= 0 else turns + states[i]["players"]  # a remainder would cost more than all else
 
 
 @jit
 def encode_cells(geo, turned, states, i, planes, row):
     """Write all planes of position i into `planes[row]` (cells, planes)."""
     planes[row] = np.float32(0.0)
+    s = states[i]
     for cell in range(geo.n_cells):
         spot = turned[cell]
         planes[row, spot, at.MASK] = 1.0
-        marker = int(states[i]["marker"][cell])
-        collapsed = int(states[i]["collapsed"][cell])
+        marker, collapsed = np.int64(s["marker"][cell]), np.int64(s["collapsed"][cell])
         if marker > 0:
             planes[row, spot, at.MARKERS + relative_seat(states, i, marker)] = 1.0
         elif collapsed > 0:
             planes[row, spot, at.COLLAPSED + relative_seat(states, i, collapsed)] = 1.0
-        elif states[i]["height"][cell] > 0:
+        elif s["height"][cell] > 0:
             encode_stack(states, i, cell, planes, row, spot)
-    active = states[i]["must_move"] if states[i]["chain_cell"] == NONE else states[i]["chain_cell"]
+    active = s["must_move"] if s["chain_cell"] == NONE else s["chain_cell"]
     if active != NONE:
         planes[row, turned[active], at.ACTIVE_STACK] = 1.0
 
@@ -235,25 +235,25 @@ def move_kind(states, i, move):
 def encode_roles(geo, turned, states, i, move, cells, row):
     """Write the grid cells of a move by role into `cells[row]`, -1 where a role is empty."""
     kind = move_type(move)
-    cells[row] = -1
+    source = captured = to = last = np.int64(NONE)
     if kind in (MOVE_STACK, RECOVERY_SLIDE, PLACE_RING, CHOOSE_TERRITORY):
-        set_role(turned, cells, row, 0, move_from(move))
-        set_role(turned, cells, row, 2, move_to(move))
+        source, to = move_from(move), move_to(move)
         if kind == RECOVERY_SLIDE:
-            set_role(turned, cells, row, 3, move_extraction(move))
+            last = move_extraction(move)
     elif kind in (OVERTAKING_CAPTURE, CONTINUE_CAPTURE):
-        set_role(turned, cells, row, 0, move_from(move))
-        set_role(turned, cells, row, 1, move_target(move))
-        set_role(turned, cells, row, 2, move_to(move))
+        source, captured, to = move_from(move), move_target(move), move_to(move)
     elif kind in (ELIMINATE, FORCED_ELIMINATION):
-        set_role(turned, cells, row, 2, move_to(move))
+        to = move_to(move)
     elif kind in (PROCESS_LINE, CHOOSE_LINE):
-        set_role(turned, cells, row, 0, move_from(move))
         window = line_window(move)
         first = max(window - 1, 0)
         length = move_count(move) if window == 0 else states[i]["line_length"]
-        set_role(turned, cells, row, 2, line_cell(geo, move, first))
-        set_role(turned, cells, row, 3, line_cell(geo, move, first + length - 1))
+        source, to = move_from(move), line_cell(geo, move, first)
+        last = line_cell(geo, move, first + length - 1)
+    cells[row, 0] = grid_cell(turned, source)
+    cells[row, 1] = grid_cell(turned, captured)
+    cells[row, 2] = grid_cell(turned, to)
+    cells[row, 3] = grid_cell(turned, last)
 
 
 @jit
@@ -263,6 +263,5 @@ def line_cell(geo, move, steps):
 
 
 @jit
-def set_role(turned, cells, row, role, cell):
-    if cell != NONE:
-        cells[row, role] = turned[cell]
+def grid_cell(turned, cell):
+    return turned[cell] if cell != NONE else -1
