@@ -25,7 +25,7 @@ from ringrift.nets.grid import symmetries
 from ringrift.players.base import PlayerSpec, build_player
 from ringrift.protocol.jobs import SelfplaySpec
 
-REPEATS = 5
+REPEATS = 25
 BATCH = 256
 CAPPED = {"full_share": 0.25, "cheap_simulations": 8}
 PLAYER = {"kind": "gumbel", "simulations": 32, "considered": 16}
