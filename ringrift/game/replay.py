@@ -6,6 +6,8 @@ order belongs to the meaning of a record and does not depend on the order in whi
 
 from __future__ import annotations
 
+import numpy as np
+
 from ringrift.game._jit import jit
 from ringrift.game.apply import apply
 from ringrift.game.moves import move_to
@@ -116,6 +118,7 @@ def replay_games(
 @jit
 def mix(total, value):
     """Add the low and the high half of a word to a checksum (FNV-1a on 32-bit words)."""
+    value = np.int64(value)
     total = (total ^ (value & _WORD)) * _PRIME & _WORD
     return (total ^ (value >> 32 & _WORD)) * _PRIME & _WORD
 

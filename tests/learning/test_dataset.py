@@ -9,7 +9,7 @@ import pytest
 
 from ringrift.errors import CorruptData, NotFound, Refused
 from ringrift.game.config import GameConfig
-from ringrift.game.moves import SWAP_SIDES, move_type
+from ringrift.game.moves import SWAP_SIDES, move_to, move_type
 from ringrift.game.state import new_positions
 from ringrift.learning import dataset
 from ringrift.learning.dataset import (
@@ -21,7 +21,7 @@ from ringrift.learning.dataset import (
     split_holdout,
     statistics,
 )
-from ringrift.learning.records import FULL, RecordBuilder
+from ringrift.learning.records import FULL, GameEnd, RecordBuilder
 from ringrift.learning.replay import Board, replay
 from ringrift.learning.seeds import derive
 from ringrift.learning.shards import read_shard, shard_bytes
@@ -138,6 +138,19 @@ def play_random_game(header, seed: int, swap: bool) -> Game:
         board.play(states, 0, int(legal[rank]))
     record = builder.finish(header("hex8_2p"), seed, board.end(states, 0))
     return Game(record.id, record)
+
+
+def test_the_canonical_order_is_by_destination_then_by_packed_value(games):
+    for decision in replay(games[0].record):
+        moves = decision.legal.tolist()
+        assert moves == sorted(moves, key=lambda move: (int(move_to(move)), move))
+
+
+def test_a_record_still_means_the_game_that_it_meant(header):
+    record = play_random_game(header, 0, swap=False).record
+    end = GameEnd(winner=1, plies=150, checksum=74582838)
+    assert (record.decisions, record.end) == (71, end), "old records mean other games: raise `rules`"
+    assert record.id[:16] == "107fadafcf5eac7e", "ids changed: raise the version of the format"
 
 
 def target_seats(found) -> np.ndarray:
