@@ -7,6 +7,7 @@ boards twelve.
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -24,9 +25,15 @@ def symmetries(board: str) -> list[Matrix]:
     return [matrix for matrix in found if {turn_cell(board, matrix, cell) for cell in cells} == cells]
 
 
+@cache
+def _last(board: str) -> int:
+    """Return the sum of the coordinates of opposite ends of a row through the centre: 0 on hex boards."""
+    return int(geometry(board).xy.max() + geometry(board).xy.min())
+
+
 def turn_cell(board: str, matrix: Matrix, cell: tuple[int, ...]) -> tuple[int, ...]:
     """Return where a symmetry puts (x, y)."""
-    last = 0 if geometry(board).n_dirs == 6 else int(geometry(board).xy.max())
+    last = _last(board)
     x, y = (2 * coordinate - last for coordinate in cell)
     return tuple((a * x + b * y + last) // 2 for a, b in matrix)
 
