@@ -80,7 +80,7 @@ def test_a_cell_set_holds_every_cell_at_its_own_place_within_the_margin(board):
 def test_walking_through_a_cell_set_meets_each_cell_once_in_order(board):
     geo = geometry(board)
     chosen = list(range(1, geo.n_cells, 5))
-    rows = np.zeros(ROWS, np.int64)
+    rows = np.zeros(ROWS, np.int32)
     for cell in chosen:
         place = int(place_of(geo, cell))
         rows[place // ROWS] |= 1 << place % ROWS
