@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from ringrift.errors import BadInput
+from ringrift.notation.strictjson import read_json
 
 MAX_BODY = 32 << 20
 """Bytes; a hexagonal game of four seats sends 8 MiB."""
@@ -39,8 +39,8 @@ class MoveRequest(BaseModel):
 def read_request(body: bytes) -> MoveRequest:
     """Parse a body; raise `BadInput` with one line that names the field."""
     try:
-        content = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        content = read_json(body)
+    except ValueError as error:
         raise BadInput(f"the body is no JSON: {error}") from None
     try:
         return MoveRequest.model_validate(content)
@@ -66,7 +66,3 @@ def _game_seed(state: dict[str, Any]) -> int | None:
         if type(value) is int:
             return value
     return None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")

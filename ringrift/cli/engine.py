@@ -18,18 +18,18 @@ strict JSON: no NaN, no infinite number, no name twice in one object.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 from ringrift.errors import BadInput, NotFound, RingRiftError
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.canonical import canonical_state, state_hash
-from ringrift.notation.fields import Fields, shown
+from ringrift.notation.fields import Fields
 from ringrift.notation.gamestate import load_game
 from ringrift.notation.keys import key_of, legal_keys, move_of
 from ringrift.notation.statedump import dump_game
+from ringrift.notation.strictjson import read_json
 
 LONGEST_LINE = 32 * 1024 * 1024
 """Bytes of the longest request that is read; a GameState with a long history takes up to 8 MiB."""
@@ -121,45 +121,16 @@ def _choose(game: Game, level: int, seed: int) -> int:
     return int(player.choose(game.states.copy(), np.array([seed], dtype=np.uint64))[0])
 
 
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        _no_number(text[:60])
-    return value
-
-
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{shown(name)} stands twice in one object")
-        found[name] = value
-    return found
-
-
 def _parse(line: bytes) -> Fields:
     if len(line) > LONGEST_LINE:
         raise BadInput(f"request of more than {LONGEST_LINE} bytes")
     try:
-        return Fields(_decode(line.decode("utf-8")), "request")
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"not JSON: {_reason(error)}") from error
+        return Fields(read_json(line), "request")
+    except ValueError as error:
+        raise BadInput(f"not JSON: {error}") from None
 
 
-_decode = json.JSONDecoder(
-    object_pairs_hook=_unique_names, parse_constant=_no_number, parse_float=_finite
-).decode
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
-
-
-def _reason(error: ValueError | RecursionError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at character {error.pos + 1}"
-    return str(error).partition(":")[0] if isinstance(error, ValueError) else "nested too deeply"
 
 
 def _error(code: str, message: str) -> Answer:

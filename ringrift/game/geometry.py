@@ -45,6 +45,13 @@ _HEX_DIRECTIONS = _HEX_AXES + tuple((-dx, -dy) for dx, dy in _HEX_AXES)
 _ORTHOGONAL = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
+@cache
+def _xy(board: int) -> npt.NDArray[np.int16]:
+    table = np.array(coordinates(BOARDS[board]), dtype=np.int16)
+    table.flags.writeable = False
+    return table
+
+
 TABLES = np.dtype(
     [
         ("place", np.int16, MAX_CELLS),  # place of a cell in a cell set
@@ -88,7 +95,7 @@ class Geometry(NamedTuple):
     @property
     def xy(self) -> npt.NDArray[np.int16]:
         """(n_cells, 2): coordinates of each cell, for callers in plain Python."""
-        return np.array(coordinates(BOARDS[self.board]), dtype=np.int16)
+        return _xy(self.board)
 
 
 @cache

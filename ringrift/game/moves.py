@@ -76,6 +76,9 @@ NOT_ACTING = sum(
 )  # fmt: skip
 """Bit set of the move types after which the mover has not acted (section 2.2)."""
 
+LARGEST_MOVE = (1 << 55) - 1
+"""A packed move is no larger."""
+
 RECOVER_LINE, RECOVER_FALLBACK, RECOVER_STRIKE = range(3)
 RECOVERY_MODES = ("line", "fallback", "stack_strike")
 

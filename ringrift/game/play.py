@@ -12,7 +12,7 @@ from ringrift.game.apply import apply
 from ringrift.game.config import GameConfig
 from ringrift.game.geometry import Geometry, geometry
 from ringrift.game.legal import is_legal, legal_moves
-from ringrift.game.moves import MOVE_NAMES, move_type
+from ringrift.game.moves import LARGEST_MOVE, MOVE_NAMES
 from ringrift.game.phases import OVER, PHASE_NAMES
 from ringrift.game.state import Scratch, new_positions, new_scratch, start
 
@@ -23,8 +23,7 @@ class Game:
     def __init__(self, config: GameConfig, states: npt.NDArray[np.void]) -> None:
         """Take over `states`, one valid record of that config; `Game.new` makes the opening position.
 
-        The moves before it are not known then: facts of the turn that the wire tells only by its move history
-        (`acted`, `recovered`, a claimed region) are lost when such a mid-turn game is written as JSON.
+        The moves before it are not known then.
         """
         self.config = config
         self.states = states
@@ -70,6 +69,8 @@ class Game:
 
     def is_legal(self, move: int) -> bool:
         """True for a move of the legal set, and for a recovery slide with another valid payer or window."""
+        if not 0 <= move <= LARGEST_MOVE:
+            return False
         return bool(is_legal(self.geo, self.states, 0, self.scratch, int(move)))
 
     def apply(self, move: int) -> None:
@@ -87,5 +88,6 @@ class Game:
         return other
 
     def _describe(self, move: int) -> str:
-        kind = int(move_type(int(move)))
-        return MOVE_NAMES[kind] if 0 <= kind < len(MOVE_NAMES) else f"move {move}"
+        kind = int(move) & 31
+        named = 0 <= move <= LARGEST_MOVE and kind < len(MOVE_NAMES)
+        return MOVE_NAMES[kind] if named else f"move {move}"

@@ -38,7 +38,7 @@ def test_every_type_has_a_wire_name():
 def test_a_game_refuses_a_move_outside_its_legal_set_and_stays_as_it_was():
     game = Game.new(GameConfig("square8", 2))
     before = game.states.tobytes()
-    for move in (m.SKIP_PLACEMENT, m.at_cell(m.PLACE_RING, 0, 4), 31, -1, 2**62):
+    for move in (m.SKIP_PLACEMENT, m.at_cell(m.PLACE_RING, 0, 4), 31, -1, 2**62, 2**63, 2**70):
         with pytest.raises(IllegalMove):
             game.apply(int(move))
     assert game.states.tobytes() == before

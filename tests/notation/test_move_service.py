@@ -22,8 +22,8 @@ from ringrift.notation.gamestate import load_game
 from ringrift.notation.movejson import move_from_json
 from tests.notation.damage import damaged, mid_games
 
-ROUNDS = 300
-"""Positions per config: 3,600 in all."""
+ROUNDS = 850
+"""Positions per config: 10,200 in all."""
 NO_NUMBER = re.compile(r"\b(NaN|Infinity)\b")
 
 

@@ -19,6 +19,7 @@ from ringrift.notation.fields import snake_case
 from ringrift.notation.gamestate import load_game
 from ringrift.notation.keys import move_of
 from ringrift.notation.moveparse import move_from_json
+from ringrift.notation.strictjson import read_json
 
 LARGEST_FILE = 256 << 20
 """Bytes of text that are read, after decompression."""
@@ -145,8 +146,8 @@ def _read(path: Path) -> bytes:
 
 def _json(data: bytes, path: Path) -> Any:
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
+        return read_json(data)
+    except ValueError as error:
         raise CorruptData(f"{path.name} is no JSON: {_reason(error)}") from None
 
 
