@@ -74,6 +74,7 @@ def can_place(geo, states, i, player, most):
     most = min(most, placeable(states, i, player))
     if most <= 0:
         return False
+    # A step along the first ray, for a row of cells at once, nearly always settles it.
     for number in range(MARGIN, MARGIN + geo.n_rows):
         bare = np.int64(states[i]["space_rows"][OPEN, number]) & ~marked_row(states, i, number)
         if bare != 0 and reach_of_row(geo, states, i, number, 0)[0] & bare != 0:

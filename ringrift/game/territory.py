@@ -53,8 +53,8 @@ def label_runs(geo, states, i, family, scratch):
     """Split the cells of a family into runs along the rows, and join those that touch into components.
 
     A row costs a few operations for each of its runs instead of some for each cell. Returns the numbers of
-    runs and of components; `scratch.root` leads to the first run of a component, in which its smallest cell
-    is the lowest. Source: run-based two-pass labelling (He, Chao and Suzuki, 2008).
+    runs and of components; field `root` leads to the first run of a component, in which its smallest cell is
+    the lowest. Source: run-based two-pass labelling (He, Chao and Suzuki, 2008).
     """
     work = scratch.work[0]
     s = states[i]
