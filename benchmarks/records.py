@@ -18,7 +18,7 @@ import numpy as np
 
 from ringrift.game.config import GameConfig
 from ringrift.learning.dataset import load_games, replay_positions
-from ringrift.learning.replay import Board
+from ringrift.learning.replay import Board, Room
 from ringrift.learning.selfplay import write_selfplay_shard
 from ringrift.nets.features import Encoder
 from ringrift.nets.grid import symmetries
@@ -44,10 +44,12 @@ def play(config: GameConfig, games: int, settings: dict[str, float], folder: Pat
     return sha
 
 
-def read(config: GameConfig, shard: str, folder: Path, board: Board, encoder: Encoder) -> tuple[int, int]:
+def read(
+    config: GameConfig, shard: str, folder: Path, board: Board, room: Room, encoder: Encoder
+) -> tuple[int, int]:
     """Decode a shard, replay it, encode every position; return (decisions, positions)."""
     games = load_games(config, [shard], folder)
-    positions = replay_positions(games, board)
+    positions = replay_positions(games, board, room)
     dice = np.random.default_rng(0)
     order = dice.permutation(len(positions))
     for at in range(0, len(order), BATCH):
@@ -59,10 +61,10 @@ def read(config: GameConfig, shard: str, folder: Path, board: Board, encoder: En
 
 def measure(config: GameConfig, name: str, shard: str, folder: Path) -> None:
     """Print one line about a shard."""
-    board, encoder, seconds = Board(config), Encoder(config.board), []
+    board, room, encoder, seconds = Board(config), Room(), Encoder(config.board), []
     for _ in range(REPEATS):
         began = time.process_time()
-        decisions, positions = read(config, shard, folder, board, encoder)
+        decisions, positions = read(config, shard, folder, board, room, encoder)
         seconds.append(time.process_time() - began)
     size = (folder / shard).stat().st_size / decisions
     print(

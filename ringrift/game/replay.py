@@ -16,6 +16,9 @@ from ringrift.game.playout import copy_position, next_decision
 NO_ROOM = -1
 """Result of `replay_game` when the room for legal moves is used up."""
 
+FEW = 24
+"""So many moves are sorted by insertion, more are first counted by destination."""
+
 DONE, WINNER, PLIES, SWAPPED, CHECKSUM = range(5)
 """Columns of what `replay_games` tells of a game."""
 
@@ -24,8 +27,27 @@ _PRIME = 16777619
 
 
 @jit
+def insert_moves(out, first, count):
+    """Sort `out[first : first + count]` by destination and packed value: quick for few, or nearly sorted."""
+    for k in range(first + 1, first + count):
+        move, j = out[k], k
+        to = move_to(move)
+        while j > first and (
+            move_to(out[j - 1]) > to or (move_to(out[j - 1]) == to and out[j - 1] > move)
+        ):
+            out[j] = out[j - 1]
+            j -= 1
+        out[j] = move
+
+
+@jit
 def sort_moves(geo, moves, count, out, first):
     """Write `count` moves to `out[first:]` in canonical order; needs `room` there, the end for counting."""
+    if count <= FEW:
+        for k in range(count):
+            out[first + k] = moves[k]
+        insert_moves(out, first, count)
+        return
     tally = first + geo.max_moves
     for cell in range(geo.n_cells):
         out[tally + cell] = 0
@@ -40,12 +62,7 @@ def sort_moves(geo, moves, count, out, first):
         to = tally + move_to(moves[k])
         out[out[to]] = moves[k]
         out[to] += 1
-    for k in range(first + 1, first + count):
-        move, j = out[k], k
-        while j > first and out[j - 1] > move and move_to(out[j - 1]) == move_to(move):
-            out[j] = out[j - 1]
-            j -= 1
-        out[j] = move
+    insert_moves(out, first, count)
 
 
 @jit

@@ -18,12 +18,12 @@ from ringrift.errors import CorruptData, Refused
 from ringrift.game.config import GameConfig
 from ringrift.learning.dataset_id import dataset_shards
 from ringrift.learning.records import FULL, WHOLE, GameRecord
-from ringrift.learning.replay import Board, replay_games
+from ringrift.learning.replay import Board, Room, replay_games
 from ringrift.learning.shards import read_shard
 from ringrift.nets.targets import dense_targets, pick
 
 POOL_POSITIONS = 32_768
-"""Positions that are in memory and shuffled together (6 KB each)."""
+"""Positions that are in memory and shuffled together (7 KB each)."""
 
 BALANCE_GAMES = 20
 """From this many games on, one seat winning nearly all of them is a fault and not chance."""
@@ -146,10 +146,13 @@ def split_holdout(games: Sequence[Game], share: float) -> tuple[list[Game], list
     return ordered[held:], ordered[:held]
 
 
-def replay_positions(games: Sequence[Game], board: Board) -> Positions:
-    """Replay games and return their decisions with a policy target, in order."""
+def replay_positions(games: Sequence[Game], board: Board, room: Room | None = None) -> Positions:
+    """Replay games and return their decisions with a policy target, in order.
+
+    They lie in `room` until the next replay into it; without one they are there to stay.
+    """
     records = [game.record for game in games]
-    found = replay_games(records, board)
+    found = replay_games(records, board, room=room)
     starts = np.cumsum(np.concatenate([[0], *(record.sizes for record in records)]), dtype=np.int64)
     ranks = np.concatenate([record.ranks for record in records])
     weights = np.concatenate([record.weights for record in records])
@@ -170,14 +173,16 @@ def batches(games: Sequence[Game], board: Board, size: int, seed: int) -> Iterat
     """Yield shuffled batches of `size` positions for ever; the same seed gives the same batches.
 
     Each pass over the games is shuffled by game, and within pools of `POOL_POSITIONS` by position. What is
-    left of a pool after its last whole batch is dropped for that pass.
+    left of a pool after its last whole batch is dropped for that pass. A batch may be used until the next one
+    is asked for.
     """
+    room = Room()
     dice = np.random.default_rng(seed)
     pools = _pools([games[k] for k in dice.permutation(len(games))])
-    kept = replay_positions(pools[0], board) if len(pools) == 1 else None
+    kept = replay_positions(pools[0], board, room) if len(pools) == 1 else None
     while True:
         for pool in pools:
-            positions = replay_positions(pool, board) if kept is None else kept
+            positions = replay_positions(pool, board, room) if kept is None else kept
             order = dice.permutation(len(positions))
             last = max(1, len(order) - size + 1)
             for at in range(0, last, size):

@@ -34,6 +34,29 @@ class Replayed(NamedTuple):
     """(games,) 1 where the pie rule has exchanged the seats by the end of the game."""
 
 
+class Room:
+    """Memory that positions are replayed into, used again by the next replay into the same room.
+
+    Fresh memory costs more than replaying: the system hands out 7 KB of zeroed pages for each position.
+    """
+
+    def __init__(self) -> None:
+        self._states = new_positions(0)
+        self._moves = np.empty(0, dtype=np.int64)
+
+    def states(self, count: int) -> npt.NDArray[np.void]:
+        """Return `count` records of any content."""
+        if len(self._states) < count:
+            self._states = new_positions(count)
+        return self._states[:count]
+
+    def moves(self, count: int) -> npt.NDArray[np.int64]:
+        """Return room for at least `count` moves; what the room held stays."""
+        if len(self._moves) < count:
+            self._moves = np.concatenate([self._moves, np.empty(count - len(self._moves), dtype=np.int64)])
+        return self._moves
+
+
 class Board:
     """Tables and working memory for stepping games of one config; one per thread."""
 
@@ -79,20 +102,26 @@ def replay(record: GameRecord, board: Board | None = None) -> Iterator[Decision]
         yield Decision(index, found.states[index : index + 1], legal, int(legal[rank]))
 
 
-def replay_games(records: Sequence[GameRecord], board: Board, *, everything: bool = False) -> Replayed:
+def replay_games(
+    records: Sequence[GameRecord], board: Board, *, room: Room | None = None, everything: bool = False
+) -> Replayed:
     """Replay games; return their decisions with a policy target in order, or with `everything` all of them.
+
+    Positions and moves lie in `room`, where the next replay into it overwrites them.
 
     Raises `CorruptData` unless every move was legal, every game is over with the recorded winner, number of
     plies and checksum, and every policy target names legal moves only.
     """
-    return _Replay(records, board, everything).run()
+    return _Replay(records, board, room or Room(), everything).run()
 
 
 class _Replay:
     """One call of `replay_games`: the columns of all games, and room that grows."""
 
-    def __init__(self, records: Sequence[GameRecord], board: Board, everything: bool) -> None:
-        self._records, self._board = records, board
+    def __init__(
+        self, records: Sequence[GameRecord], board: Board, room: Room, everything: bool
+    ) -> None:
+        self._records, self._board, self._room = records, board, room
         self._full = np.concatenate([record.kinds for record in records]) == FULL
         self._kept = np.ones(len(self._full), np.uint8) if everything else self._full.astype(np.uint8)
         self._swap = np.array([record.header.swap_rule for record in records], dtype=np.int64)
@@ -100,8 +129,8 @@ class _Replay:
         self._bounds = np.cumsum([0, *(record.decisions for record in records)], dtype=np.int64)
         self._count = np.concatenate([[0], np.cumsum(self._kept, dtype=np.int64)])
         total = int(self._count[-1])
-        self._states = new_positions(total)
-        self._moves = np.empty(_GUESS * total + rules.room(board.geo), dtype=np.int64)
+        self._states = room.states(total)
+        self._moves = room.moves(_GUESS * total + int(rules.room(board.geo)))
         self._offsets = np.zeros(total + 1, dtype=np.int64)
         self._ends = np.zeros((len(records), 5), dtype=np.int64)
 
@@ -110,7 +139,7 @@ class _Replay:
         while (first := self._from(first)) < games:
             if self._ends[first, rules.DONE] != rules.NO_ROOM:
                 raise CorruptData(self._reason(first))
-            self._moves = np.concatenate([self._moves, np.empty_like(self._moves)])
+            self._moves = self._room.moves(2 * len(self._moves))
         self._check_ends()
         self._check_targets()
         moves = self._moves[: self._offsets[-1]]
