@@ -29,7 +29,7 @@ from ringrift.learning.frames import check_header, pack_games, unpack_games
 from ringrift.learning.records import GameHeader, GameRecord
 
 SUFFIX = ".shard"
-FRAME_DECISIONS = 4096
+FRAME_DECISIONS = 1024
 """A game frame takes games until it has so many decisions: what one break can cost."""
 
 _MAGIC = b"RRSHARD2"
