@@ -23,7 +23,7 @@ from ringrift.learning.shards import read_shard
 from ringrift.nets.targets import dense_targets, pick
 
 POOL_POSITIONS = 32_768
-"""Positions that are in memory and shuffled together (7 KB each)."""
+"""Positions that are in memory and shuffled together (8 KB each)."""
 
 BALANCE_GAMES = 20
 """From this many games on, one seat winning nearly all of them is a fault and not chance."""
@@ -62,7 +62,7 @@ class Positions:
     """N decisions with M legal moves in all."""
 
     states: npt.NDArray[np.void]
-    """Position records, shared by everything taken from the same pool; 6 KB each."""
+    """Position records, shared by everything taken from the same pool; 8 KB each."""
     nodes: npt.NDArray[np.int64]
     """(N,) which of the records each position is."""
     moves: npt.NDArray[np.int64]

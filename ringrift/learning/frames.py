@@ -21,8 +21,10 @@ from ringrift.learning.records import FULL, OPENING, GameEnd, GameHeader, GameRe
 
 _LEVEL = 19
 _LENGTH = struct.Struct("<I")
-_COLUMN_LIMIT = 64 << 20
-"""Bytes that one column may decompress to: far above any frame, far below what hurts."""
+_COLUMN_LIMIT = 16 << 20
+"""Bytes that one column may decompress to: a frame of the longest games takes a quarter of it."""
+FRAME_LIMIT = 16_384
+"""Games, or decisions of one game, in a frame; the longest games of the largest board have some thousands."""
 
 Column = npt.NDArray[Any]
 
@@ -64,6 +66,8 @@ def unpack_games(header: GameHeader, payload: bytes) -> list[GameRecord]:
     _check_lengths(numbers, len(game))
     _check_lengths((played, kinds, *differences), int(decisions.sum(dtype=np.int64)))
     _check_lengths((gaps, weights), int(sizes.sum(dtype=np.int64)))
+    if max(len(game), decisions.max(initial=0)) > FRAME_LIMIT:
+        raise CorruptData(f"has more than {FRAME_LIMIT} games, or decisions of one game")
     _check_content(winner, kinds, sizes, weights, players)
     values, starts = _values(differences), np.cumsum(sizes, dtype=np.int64)
     ranks = _ranks(gaps, starts - sizes, sizes)
@@ -162,7 +166,7 @@ def _columns(payload: bytes) -> Iterator[bytes]:
         try:
             if not 0 <= zstandard.frame_content_size(packed) <= _COLUMN_LIMIT:
                 raise CorruptData("has a column of impossible size")
-            yield decompressor.decompress(packed)
+            yield decompressor.decompress(packed, allow_extra_data=False)
         except zstandard.ZstdError as error:
             raise CorruptData(f"cannot be decompressed: {error}") from None
         at = start + length

@@ -17,7 +17,7 @@ import json
 import struct
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ TARGET_MOVES = 32
 WHOLE = 255
 """The weight that stands for the whole of a policy target, and the value that stands for certain victory."""
 
+RULES: Final = 1
+"""Version of the rules that records are played by."""
+
 _NUMBERS = struct.Struct("<IBIII")
 
 
@@ -46,7 +49,7 @@ class GameHeader(Wire):
     games of an evaluation, whose blocks are their sequences.
     """
 
-    rules: Literal[1] = 1
+    rules: Literal[1] = RULES
     """Version of the rules that the games were played by; 1 is the rules document's recommended profile."""
     config: ConfigKey
     swap_rule: bool

@@ -37,7 +37,7 @@ class Replayed(NamedTuple):
 class Room:
     """Memory that positions are replayed into, used again by the next replay into the same room.
 
-    Fresh memory costs more than replaying: the system hands out 7 KB of zeroed pages for each position.
+    Fresh memory costs more than replaying: the system hands out 8 KB of zeroed pages for each position.
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,9 @@ def describe(path: Path) -> dict[str, Any]:
     for number, fault in enumerate(_faults(records)):
         if fault is not None:
             raise CorruptData(f"shard {path.name}, game {number}: {fault.message}")
-    header = records[0].header
+    if len({record.id for record in records}) < len(records):
+        raise CorruptData(f"shard {path.name} holds a game twice")
+    headers = {record.header.canonical: record.header for record in records}
     decisions = sum(record.decisions for record in records)
     return {
         "file": str(path),
@@ -27,7 +29,7 @@ def describe(path: Path) -> dict[str, Any]:
         "decisions": decisions,
         "with a target": sum(len(record.sizes) for record in records),
         "bytes a decision": round(path.stat().st_size / max(decisions, 1), 1),
-        "header": header.model_dump(mode="json"),
+        "headers": [header.model_dump(mode="json") for header in headers.values()],
     }
 
 

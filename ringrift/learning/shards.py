@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import struct
 import tempfile
@@ -24,9 +25,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ringrift.errors import BadInput, CorruptData, EnvironmentProblem, NotFound
+from ringrift.errors import BadInput, CorruptData, EnvironmentProblem, NotFound, UnknownConfig
 from ringrift.learning.frames import check_header, pack_games, unpack_games
-from ringrift.learning.records import GameHeader, GameRecord
+from ringrift.learning.records import RULES, GameHeader, GameRecord
 
 SUFFIX = ".shard"
 FRAME_DECISIONS = 1024
@@ -114,6 +115,8 @@ def read_shard(path: Path, expected_sha256: str | None = None) -> list[GameRecor
         if end is not None:
             if end != _end_payload(records):
                 raise CorruptData(f"shard {path.name} ends with a count or digest that is not of its games")
+            if not records:
+                raise CorruptData(f"shard {path.name} holds no game")
             return records
     raise CorruptData(f"shard {path.name} is cut off after {len(records)} games", hint=_SALVAGE)
 
@@ -127,6 +130,7 @@ def salvage(path: Path) -> list[GameRecord]:
     return records
 
 
+_OTHER_VERSION = "read it with the version that wrote it"
 _SALVAGE = "fetch it again, or save its sound games with `ringrift-ctl records salvage`"
 
 
@@ -148,16 +152,31 @@ def _read(data: bytes, name: str) -> Iterator[tuple[list[GameRecord], bytes | No
 
 
 def _header(payload: bytes) -> GameHeader:
+    _check_rules(payload)
     try:
         header = GameHeader.model_validate_json(payload)
+    except UnknownConfig as error:
+        raise CorruptData(error.message) from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "header"
-        raise CorruptData(f"{field}: {first['msg']}", hint="read it with the version that wrote it") from None
+        raise CorruptData(f"{field}: {first['msg']}", hint=_OTHER_VERSION) from None
     if header.canonical != payload:
         raise CorruptData("the header is not in canonical form")
     check_header(header)
     return header
+
+
+def _check_rules(payload: bytes) -> None:
+    try:
+        rules = json.loads(payload).get("rules")
+    except (ValueError, RecursionError, AttributeError):
+        raise CorruptData("the header is no JSON object") from None
+    if rules != RULES:
+        raise CorruptData(
+            f"its games keep to version {str(rules)[:9]} of the rules, this version plays {RULES}",
+            hint=_OTHER_VERSION,
+        )
 
 
 def read_artifact(path: Path, expected_sha256: str | None = None) -> bytes:
@@ -166,6 +185,8 @@ def read_artifact(path: Path, expected_sha256: str | None = None) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError:
         raise NotFound(f"file {path.name} is not at hand", hint="fetch it again") from None
+    except OSError as error:
+        raise BadInput(f"cannot read {path.name}: {error.strerror}", hint="give a file") from None
     if expected_sha256 is not None:
         found = hashlib.sha256(data).hexdigest()
         if found != expected_sha256:
@@ -210,7 +231,7 @@ def _check_magic(data: bytes, name: str) -> None:
         version = data[len(_MAGIC) - 1 :][:1].decode()
         raise CorruptData(
             f"shard {name} has format {version}, this version reads format {_MAGIC[-1:].decode()}",
-            hint="read it with the version that wrote it",
+            hint=_OTHER_VERSION,
         )
     raise CorruptData(f"{name} is not a shard")
 

@@ -135,16 +135,6 @@ def to_absolute(states, nodes, relative, absolute):
 
 
 @jit
-def to_relative(states, nodes, absolute, relative):
-    """Write values over absolute seats (n, 4) to `relative` (n, 4), column 0 = the mover; for targets."""
-    for row in range(nodes.shape[0]):
-        for k in range(at.SEATS):
-            relative[row, k] = 0.0
-        for seat in range(1, states[nodes[row]]["players"] + 1):
-            relative[row, relative_seat(states, nodes[row], seat)] = absolute[row, seat - 1]
-
-
-@jit
 def relative_seat(states, i, seat):
     """Return how many turns after the mover that seat comes: 0 for the mover."""
     turns = seat - states[i]["player"]

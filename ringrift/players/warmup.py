@@ -43,14 +43,10 @@ def warm_up(net: Any = None) -> float:
 
 def main() -> None:
     """Compile everything and say how long it took."""
-    from ringrift.nets.features import to_relative
     from ringrift.nets.network import ArchConfig, RingRiftNet
     from ringrift.nets.targets import dense_targets, pick
 
     seconds = warm_up(RingRiftNet(ArchConfig(blocks=1, channels=8)))
-    states = new_positions(1)
-    start(states, 0, GameConfig("square8", 2))
-    to_relative(states, np.zeros(1, np.int64), np.zeros((1, 4), np.float32), np.zeros((1, 4), np.float32))
     none, weights = np.zeros(1, np.int64), np.zeros(0, np.float32)
     dense_targets(none, none, np.zeros(0, np.uint16), np.zeros(0, np.uint8), 1, weights)
     pick(none[:0], none, none, weights, none, none, weights)

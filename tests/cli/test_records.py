@@ -35,8 +35,8 @@ def test_a_shard_is_described_with_its_header(run, games, tmp_path: Path):
     found = json.loads(run("records", "check", str(path), "--json").stdout)
     assert found["games"] == 6
     assert found["decisions"] == sum(game.decisions for game in games)
-    assert found["header"]["config"] == "hex8_2p" and found["header"]["rules"] == 1
-    assert found["header"]["seats"][0]["simulations"] == 2
+    assert found["headers"][0]["config"] == "hex8_2p" and found["headers"][0]["rules"] == 1
+    assert found["headers"][0]["seats"][0]["simulations"] == 2
 
 
 def test_a_damaged_shard_ends_with_8_and_names_the_way_out(run, games, tmp_path: Path):

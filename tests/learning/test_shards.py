@@ -7,10 +7,13 @@ import hashlib
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import zstandard
 
 from ringrift.errors import BadInput, CorruptData, EnvironmentProblem, NotFound
-from ringrift.learning import shards
+from ringrift.learning import frames, shards
+from ringrift.learning.frames import FRAME_LIMIT, pack_games, unpack_games
 from ringrift.learning.records import GameRecord
 from ringrift.learning.shards import read_shard, salvage, shard_bytes, write_shard
 
@@ -103,6 +106,37 @@ def test_a_played_shard_cut_or_flipped_gives_its_sound_games_back(tmp_path, play
     assert len(set(counts)) == len(ends) - 2
 
 
+def test_a_shard_without_a_game_is_refused(tmp_path):
+    path = tmp_path / "empty.shard"
+    path.write_bytes(shards._MAGIC + shards._frame(b"E", shards._end_payload([])))
+    with pytest.raises(CorruptData, match="holds no game"):
+        read_shard(path)
+
+
+def test_a_folder_is_no_shard(tmp_path):
+    with pytest.raises(BadInput, match="cannot read"):
+        read_shard(tmp_path)
+
+
+def test_a_frame_that_swells_beyond_any_game_is_refused(header):
+    games = np.arange(FRAME_LIMIT + 1, dtype=np.uint32)
+    none = np.zeros(0, np.uint8)
+    numbers = [games, np.ones(len(games), np.uint8), *[np.zeros(len(games), np.uint32)] * 3]
+    columns = [*numbers, none.astype(np.uint16), *[none] * 5, none.astype(np.uint16), none]
+    packed = [zstandard.compress(frames._planes(column)) for column in columns]
+    payload = b"".join(len(column).to_bytes(4, "little") + column for column in packed)
+    with pytest.raises(CorruptData, match="more than 16384 games"):
+        unpack_games(header(), payload)
+
+
+def test_nothing_hides_behind_a_column(header, record):
+    payload = pack_games([record()])
+    size = int.from_bytes(payload[:4], "little")
+    stuffed = (size + 4).to_bytes(4, "little") + payload[4 : 4 + size] + b"junk" + payload[4 + size :]
+    with pytest.raises(CorruptData, match="cannot be decompressed"):
+        unpack_games(header(), stuffed)
+
+
 def test_games_played_differently_share_a_shard(tmp_path, record, header):
     mixed = [record(), replace(record(), header=header(seed=8)), record(game=1)]
     path, sha = write_shard(tmp_path, mixed)
@@ -119,11 +153,13 @@ def test_a_shard_of_another_format_is_refused_with_both_versions(tmp_path, recor
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda text: text.replace(b'"rules":1', b'"rules":2'), "rules: Input should be 1"),
+        (lambda text: text.replace(b'"rules":1', b'"rules":2'), "version 2 of the rules, this .* plays 1"),
         (lambda text: text.replace(b'"rules":1', b'"rules": 1'), "canonical"),
         (lambda text: text.replace(b"hex8_3p", b"hex8_2p"), "names 3 players, not 2"),
         (lambda text: text.replace(b'"seed":7', b'"sead":7'), "seed: Field required"),
-        (lambda text: b"{", "Invalid JSON"),
+        (lambda text: text.replace(b"hex8_3p", b"hex8_5p"), "unknown config 'hex8_5p'"),
+        (lambda text: b"{", "no JSON object"),
+        (lambda text: b"[]", "no JSON object"),
     ],
 )
 def test_a_header_that_cannot_be_trusted_is_refused(tmp_path, records, change, said):
