@@ -246,8 +246,6 @@ def _read_debt(states: States, fields: Fields, past: Past) -> None:
         if position["stacks"][position["player"]] == 0:
             raise fields.wrong("pendingLineRewardElimination", "true, but the player controls no stack")
         position["pending"] = phases.OWED_LINE
-    elif past.facts.region_claimed and phase != phases.TERRITORY:
-        raise fields.wrong("turnFacts.regionClaimed", "true outside of territory_processing")
     elif phase == phases.TERRITORY and past.claimed_region:
         if not any(can_pay(states, 0, cell) for cell in np.flatnonzero(position["height"])):
             raise BadInput("moveHistory: a region was claimed, but no stack can pay for it")

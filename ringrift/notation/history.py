@@ -12,7 +12,7 @@ object `turnFacts` of our own that says what its history does not:
 | `lastActor` | the seat of the last move |
 | `endReason` | why the game ended |
 
-It only adds to the history; other programs ignore it.
+It only adds to the history, which it must not contradict; other programs ignore it.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _NOT_ACTING = frozenset(name for kind, name in enumerate(MOVE_NAMES) if NOT_ACTI
 _LANDING = frozenset(
     ("move_stack", "overtaking_capture", "continue_capture_segment", "move_ring", "chain_capture")
 )
+_CLAIMING = ("choose_territory_option", "process_territory_region")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +64,14 @@ class PastMove:
 class Facts:
     """The object `turnFacts`; everything is false or 0 when it is absent."""
 
-    acted: bool
-    recovered: bool
-    region_claimed: bool
-    swapped: bool
-    moved: int
+    acted: bool = False
+    recovered: bool = False
+    region_claimed: bool = False
+    swapped: bool = False
+    moved: int = 0
     """Bit set of seats."""
-    last_actor: int
-    end_reason: int
+    last_actor: int = 0
+    end_reason: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Past:
         if self.facts.region_claimed:
             return True
         last = self.last
-        if last is None or last.name not in ("choose_territory_option", "process_territory_region"):
+        if last is None or last.name not in _CLAIMING:
             return False
         return bool(last.fields.optional_array("disconnectedRegions"))
 
@@ -156,12 +157,17 @@ class Past:
 
 
 def read_past(state: Fields, config: GameConfig, player: int) -> Past:
-    """Read `moveHistory`; an absent one is an empty one."""
+    """Read `moveHistory` and `turnFacts`; absent ones are empty ones.
+
+    Raises `BadInput` where they contradict each other, themselves or the phase.
+    """
     moves = tuple(
         PastMove(entry.choice("type", KNOWN_NAMES), entry.integer("player", 1, config.players), entry)
         for entry in state.entries("moveHistory")
     )
-    return Past(moves, player, _read_facts(state, config, moves))
+    past = Past(moves, player, _read_facts(state, config, moves))
+    _check_facts(state, config, past)
+    return past
 
 
 def _read_facts(state: Fields, config: GameConfig, moves: tuple[PastMove, ...]) -> Facts:
@@ -184,3 +190,39 @@ def _read_facts(state: Fields, config: GameConfig, moves: tuple[PastMove, ...]) 
         last_actor=last_actor,
         end_reason=REASON_NAMES.index(facts.choice("endReason", reasons)) if facts.has("endReason") else 0,
     )
+
+
+def _check_facts(state: Fields, config: GameConfig, past: Past) -> None:
+    """Refuse facts of which one rules out another, or that the history rules out."""
+    facts = state.optional_object("turnFacts")
+    actor, seat = past.facts.last_actor, past.player
+    if actor and not past.moved >> actor & 1:
+        raise facts.wrong("lastActor", f"{actor}, but seatsMoved is without that seat")
+    if past.facts.swapped and config.players != 2:
+        raise facts.wrong("swapped", f"true, but {config.players} players have no pie rule")
+    if past.facts.region_claimed:
+        _check_claim(state, facts, past)
+    told = Past(past.moves, seat, Facts())
+    if _knows_turn(past):
+        for name, holds, shows in (
+            ("acted", past.acted, told.acted),
+            ("recovered", past.recovered, told.recovered),
+        ):
+            if holds and not shows:
+                raise facts.wrong(name, f"true, but player {seat} has made no such move since the others")
+    for name, holds in (("recovered", past.facts.recovered), ("regionClaimed", past.facts.region_claimed)):
+        if holds and not past.acted:
+            raise facts.wrong(name, "true, but acted is not")
+
+
+def _knows_turn(past: Past) -> bool:
+    """True when the mover's unbroken moves are all in the history; with no moves told, they may be any."""
+    others_moved = past.moved and not past.moved >> past.player & 1
+    return bool(others_moved) or past.last_actor not in (0, past.player) or len(past.tail) < len(past.moves)
+
+
+def _check_claim(state: Fields, facts: Fields, past: Past) -> None:
+    if state.get("currentPhase") != "territory_processing":
+        raise facts.wrong("regionClaimed", "true outside of territory_processing")
+    if past.last and past.last.name not in _CLAIMING:
+        raise facts.wrong("regionClaimed", f"true, but the last move is a {past.last.name}")

@@ -322,3 +322,74 @@ def test_hand_made_positions_may_hold_other_numbers_of_rings(state):
     assert load_game(json.loads(json.dumps(dump_game(load_game(state))))).player == 1
     state["players"][0]["ringsInHand"] = 2
     assert canonical_state(load_game(state))["hd"] == [2, 15]
+
+
+def bare(config: str, **changes: Any) -> dict[str, Any]:
+    """Return the opening position, which tells nothing of earlier moves, with some fields changed."""
+    return {**played(config), **changes}
+
+
+CLAIM = {"regionClaimed": True, "acted": True, "lastActor": 1, "seatsMoved": [1, 2, 3]}
+BY_1, BY_2 = {"lastActor": 1, "seatsMoved": [1, 2]}, {"lastActor": 2, "seatsMoved": [1, 2]}
+NO_LINE, OTHERS_MOVE = ({"type": "no_line_action", "player": seat} for seat in (1, 2))
+LINE_DEBT = {"currentPhase": "line_processing", "pendingLineRewardElimination": True}
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes", "problem"),
+    [
+        ({"acted": True, **BY_2}, {}, "acted: true, but player 1 has made no such move since the others"),
+        ({"acted": True, "seatsMoved": [2]}, {}, "acted: true, but player 1 has made no such move"),
+        ({"acted": True}, {"moveHistory": [OTHERS_MOVE]}, "acted: true, but player 1 has made no such"),
+        ({"acted": True}, {"moveHistory": [OTHERS_MOVE, NO_LINE]}, "acted: true, but player 1 has made no"),
+        ({"acted": True, "recovered": True, **BY_2}, {}, "acted: true, but player 1 has made no such move"),
+        ({"recovered": True}, {}, "recovered: true, but acted is not"),
+        ({"recovered": True, **BY_1}, {"moveHistory": [NO_LINE]}, "recovered: true, but acted is not"),
+        ({"recovered": True}, {"moveHistory": [OTHERS_MOVE]}, "recovered: true, but player 1 has made no"),
+        ({"swapped": True}, {}, "swapped: true, but 3 players have no pie rule"),
+        ({"lastActor": 1}, {}, "lastActor: 1, but seatsMoved is without that seat"),
+        ({"acted": True, "lastActor": 2}, {}, "lastActor: 2, but seatsMoved is without that seat"),
+        ({"lastActor": 1, "seatsMoved": [2, 3]}, {}, "lastActor: 1, but seatsMoved is without that seat"),
+        (CLAIM, {}, "regionClaimed: true outside of territory_processing"),
+        (CLAIM, LINE_DEBT, "regionClaimed: true outside of territory_processing"),
+        (CLAIM, {"gameStatus": "completed"}, "regionClaimed: true outside of territory_processing"),
+        (CLAIM, {"currentPhase": "game_over"}, "regionClaimed: true outside of territory_processing"),
+        (
+            {"regionClaimed": True, **BY_1},
+            {"currentPhase": "territory_processing"},
+            "regionClaimed: true, but acted is not",
+        ),
+        (
+            CLAIM,
+            {"currentPhase": "territory_processing", "moveHistory": [NO_LINE]},
+            "regionClaimed: true, but the last move is a no_line_action",
+        ),
+    ],
+)
+def test_facts_that_contradict_each_other_the_history_or_the_phase_are_refused(facts, changes, problem):
+    with pytest.raises(BadInput, match=f"^turnFacts.{re.escape(problem)}"):
+        load_game(bare("square8_3p", turnFacts=facts, **changes))
+
+
+@pytest.mark.parametrize(
+    ("facts", "changes"),
+    [
+        ({"acted": True}, {}),
+        ({"acted": True, **BY_1}, {}),
+        ({"acted": True, "recovered": True, **BY_1}, {}),
+        ({"acted": True, "seatsMoved": [1, 2, 3]}, {}),
+        ({"acted": True, "seatsMoved": [1, 2, 3]}, {"moveHistory": [NO_LINE]}),
+        (BY_2, {}),
+        ({"seatsMoved": [2]}, {}),
+    ],
+)
+def test_facts_that_fit_are_kept(facts, changes):
+    game = load_game(bare("square8_3p", turnFacts=facts, **changes))
+    written = dump_game(game)
+    assert written["turnFacts"] == facts
+    assert load_game(written).states.tobytes() == game.states.tobytes()
+
+
+def test_two_players_may_have_swapped():
+    facts = {"swapped": True, "seatsMoved": [1, 2], "lastActor": 2}
+    assert load_game(bare("square8_2p", turnFacts=facts)).states[0]["swapped"] == 1
