@@ -198,8 +198,11 @@ def _check_facts(state: Fields, config: GameConfig, past: Past) -> None:
     actor, seat = past.facts.last_actor, past.player
     if actor and not past.moved >> actor & 1:
         raise facts.wrong("lastActor", f"{actor}, but seatsMoved is without that seat")
-    if past.facts.swapped and config.players != 2:
-        raise facts.wrong("swapped", f"true, but {config.players} players have no pie rule")
+    if past.swapped and config.players != 2:
+        reason = f"{config.players} players have no pie rule"
+        if past.facts.swapped:
+            raise facts.wrong("swapped", f"true, but {reason}")
+        raise state.wrong("moveHistory", f"holds a swap_sides, but {reason}")
     if past.facts.region_claimed:
         _check_claim(state, facts, past)
     told = Past(past.moves, seat, Facts())

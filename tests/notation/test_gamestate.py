@@ -371,6 +371,12 @@ def test_facts_that_contradict_each_other_the_history_or_the_phase_are_refused(f
         load_game(bare("square8_3p", turnFacts=facts, **changes))
 
 
+def test_a_swap_of_more_than_two_players_is_refused():
+    swap = {"type": "swap_sides", "player": 2}
+    with pytest.raises(BadInput, match="moveHistory: holds a swap_sides, but 3 players have no pie rule"):
+        load_game(bare("square8_3p", moveHistory=[swap]))
+
+
 @pytest.mark.parametrize(
     ("facts", "changes"),
     [
