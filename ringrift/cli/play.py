@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringrift.cli.replay import need_rules, write_file
-from ringrift.errors import BadInput, NotFound
+from ringrift.cli.replay import in_terminal, need_rules
+from ringrift.cli.textfile import check_free, write_file
+from ringrift.errors import BadInput, EnvironmentProblem
+
+if TYPE_CHECKING:
+    from ringrift.cli.boards.match import Choose, Match
 
 app = typer.Typer()
 
@@ -27,12 +31,11 @@ def play(
         Path | None, typer.Option(help="Checkpoint for levels 5 to 10; else the champion.")
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Write the game there at the end, as GameState JSON.")
+        Path | None, typer.Option(help="Write the game to this new file at the end, as GameState JSON.")
     ] = None,
 ) -> None:
     """Play against a level of the ladder, on a board in the terminal or line by line through a pipe."""
     need_rules()
-    import json
     import secrets
 
     from ringrift.cli.boards.match import Match
@@ -40,31 +43,58 @@ def play(
     from ringrift.cli.output import note
     from ringrift.game.config import GameConfig
     from ringrift.game.play import Game
-    from ringrift.notation.statedump import dump_game
 
     config = GameConfig(board, players)
     if seat > players:
         raise BadInput(f"there is no seat {seat} in a game of {players}", hint=f"use 1 to {players}")
-    if save is not None and not save.parent.is_dir():
-        raise NotFound(f"there is no folder {save.parent}", hint="make it first")
+    if sys.stdin is None:
+        raise EnvironmentProblem("the standard input is closed", hint="moves are read from it")
+    if save is not None:
+        check_free(save)
     seed = secrets.randbelow(2**31) if seed is None else seed
     opponent = Opponent(level, config, seed, model)
     adviser = Opponent(ADVISER_LEVEL, config, seed)
     match = Match(Game.new(config), seat, opponent.name)
     note(f"{config.key}, {opponent.name}, seed {seed}")
     try:
-        if sys.stdin.isatty() and sys.stdout.isatty():
-            from ringrift.cli.boards.table import Table
-
-            table = Table(match, opponent.choose, adviser.choose)
-            table.run()
-            if table.failure is not None:
-                raise table.failure
-        else:
-            from ringrift.cli.boards.lines import play_lines
-
-            play_lines(match, opponent.choose, adviser.choose, sys.stdin, sys.stdout)
-    finally:
+        _sit_down(match, opponent.choose, adviser.choose)
+    except BaseException:
         if save is not None:
-            write_file(save, json.dumps(dump_game(match.game), indent=1) + "\n")
-            note(f"saved; look at it with `ringrift-ctl replay {save}`")
+            _rescue(match, save)
+        raise
+    if save is not None:
+        _save(match, save)
+
+
+def _sit_down(match: Match, choose: Choose, advise: Choose) -> None:
+    """Play on a board in the terminal, or line by line through a pipe."""
+    if in_terminal():
+        from ringrift.cli.boards.table import Table
+
+        Table(match, choose, advise).show()
+    else:
+        from ringrift.cli.boards.lines import play_lines
+
+        play_lines(match, choose, advise, sys.stdin, sys.stdout)
+
+
+def _save(match: Match, path: Path) -> None:
+    import json
+
+    from ringrift.cli.output import note
+    from ringrift.client.display import plain
+    from ringrift.notation.statedump import dump_game
+
+    write_file(path, json.dumps(dump_game(match.game), indent=1) + "\n")
+    note(f"saved; look at it with `ringrift-ctl replay {plain(path)}`")
+
+
+def _rescue(match: Match, path: Path) -> None:
+    """Save what was played of a game that failed; the failure stays the one to tell."""
+    from ringrift.cli.output import note
+    from ringrift.client.display import plain
+
+    try:
+        _save(match, path)
+    except Exception as problem:
+        note(f"the game is not saved: {plain(problem)}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringrift.errors import EnvironmentProblem, NotFound, UsageError
+from ringrift.cli.textfile import write_file
+from ringrift.errors import EnvironmentProblem, UsageError
 
 if TYPE_CHECKING:
     from ringrift.cli.boards.recording import Recording
@@ -46,12 +47,17 @@ def replay(
         raise UsageError(f"--moves is a text, not {export.value}", hint="leave out --export")
     recording = find_recording(game, number)
     at = recording.check_ply(recording.plies if ply is None else ply)
-    if export is None and not moves and out is None and sys.stdin.isatty() and sys.stdout.isatty():
+    if export is None and not moves and out is None and in_terminal():
         from ringrift.cli.boards.viewer import Viewer
 
-        Viewer(recording, at if ply is not None else 0).run()
+        Viewer(recording, at if ply is not None else 0).show()
         return
     _write(exported(recording, at, export or Export.TXT, moves), out)
+
+
+def in_terminal() -> bool:
+    """Return whether a person can see a board and press keys."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def need_rules() -> None:
@@ -61,8 +67,8 @@ def need_rules() -> None:
         import zstandard
     except ImportError as problem:
         raise EnvironmentProblem(
-            f"boards need the rules engine, and {problem.name} is not installed",
-            hint="install it with `pip install 'ringrift[agent]'`",
+            f"this command needs the rules engine, and {problem.name} is not installed",
+            hint="install it with `pip install 'ringrift[agent,control]'`",
         ) from None
     del numba, zstandard
 
@@ -91,18 +97,3 @@ def _write(text: str, path: Path | None) -> None:
         sys.stdout.write(text)
     else:
         write_file(path, text)
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; `NotFound` when its folder is missing."""
-    if not path.parent.is_dir():
-        raise NotFound(f"there is no folder {path.parent}", hint="make it first")
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder", hint="name a file in it")
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as problem:
-        partial.unlink(missing_ok=True)
-        raise EnvironmentProblem(f"cannot write {path}: {problem.strerror}") from None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ringrift.cli.boards import lines
 from ringrift.cli.boards.choosing import Choice, following, middle, neighbour, stages
 from ringrift.cli.boards.match import Match
 from ringrift.cli.boards.table import Table
-from ringrift.errors import BadInput, IllegalMove
+from ringrift.cli.play import play
+from ringrift.errors import BadInput, EnvironmentProblem, IllegalMove
 from ringrift.game.config import ALL_CONFIGS, BOARDS, GameConfig
 from ringrift.game.geometry import cell_index
 from ringrift.game.play import Game
@@ -86,6 +89,8 @@ BAD = [
     (("--level", "5", "--model", __file__), 8, "is not a checkpoint"),
     (("--level", "6"), 6, "give --model FILE, or play a level from 1 to 4"),
     (("--save", "missing/game.json"), 5, "there is no folder missing"),
+    (("--save", "."), 2, ". is a folder"),
+    (("--save", "old.json"), 4, "old.json is there already - give another name"),
 ]
 
 
@@ -94,9 +99,36 @@ def test_what_cannot_be_played_is_refused_in_one_line(
     options: tuple[str, ...], status: int, told: str, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("old.json").write_text("an older game")
     found = run("play", *options)
     assert found.exit_code == status, found.stderr
     assert told in found.stderr and found.stderr.count("\n") == 1 and found.stdout == ""
+    assert Path("old.json").read_text() == "an older game"
+
+
+def test_without_a_standard_input_nothing_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(EnvironmentProblem, match="the standard input is closed"):
+        play(level=1, seed=1)
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_game_that_fails_is_saved_and_tells_its_own_failure(
+    saves: bool, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(match: Match, *rest: object) -> None:
+        match.decide(first_legal(match.game))
+        if not saves:
+            out.mkdir()
+        raise BadInput("no such search")
+
+    out = tmp_path / "game.json"
+    monkeypatch.setattr(lines, "play_lines", fail)
+    found = run("play", "--level", "1", "--seed", "1", "--save", str(out))
+    assert found.exit_code == 2 and found.stderr.endswith("error: no such search\n")
+    assert ("the game is not saved" in found.stderr) != saves
+    if saves:
+        assert load_game(json.loads(out.read_text())).earlier
 
 
 def test_a_config_without_a_champion_says_what_to_do(run, world) -> None:

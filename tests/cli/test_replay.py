@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from textual.app import App
 
 from ringrift.cli.boards.beside import recorded
 from ringrift.cli.boards.formats import read_recording
 from ringrift.cli.boards.viewer import LEAP, Viewer
 from ringrift.cli.engine import EngineSession
+from ringrift.cli.replay import replay
+from ringrift.cli.textfile import write_file
+from ringrift.errors import EnvironmentProblem
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.notation.canonical import canonical_state
 from ringrift.notation.keys import legal_keys
@@ -94,6 +100,38 @@ def test_plain_json_lines_are_read_like_gzipped_ones(run, tmp_path: Path) -> Non
     path = tmp_path / "games.jsonl"
     path.write_bytes(gzip.decompress(Path(SQUARE).read_bytes()))
     assert "game 1 of" in run("replay", str(path), "--game", "1").stdout
+
+
+@pytest.mark.parametrize("name", ["board.txt", "old.txt", "link.txt"])
+def test_a_file_is_written_whole_and_nothing_else_is_left(name: str, tmp_path: Path) -> None:
+    (tmp_path / "old.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("old.txt")
+    write_file(tmp_path / name, "new \udc80\n")
+    assert (tmp_path / name).read_bytes() == b"new \\udc80\n"
+    assert {each.name for each in tmp_path.iterdir()} == {"old.txt", "link.txt", name}
+    assert (tmp_path / "link.txt").is_symlink()
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.txt"
+    path.write_text("old")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EnvironmentProblem, match="No space left"):
+        write_file(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_file(path, "text")
+    assert os.read(reading, 99) == b"text" and path.is_fifo()
+    os.close(reading)
 
 
 BAD = [
@@ -196,7 +234,7 @@ def test_without_the_packages_of_the_rules_it_says_what_to_install(run, monkeypa
     monkeypatch.setitem(sys.modules, "numba", None)
     found = run("replay", SQUARE)
     assert (found.exit_code, found.stderr.count("\n")) == (9, 1)
-    assert "pip install 'ringrift[agent]'" in found.stderr
+    assert "pip install 'ringrift[agent,control]'" in found.stderr
 
 
 async def test_the_viewer_shows_its_keys_and_refuses_a_ply_that_does_not_exist() -> None:
@@ -209,6 +247,25 @@ async def test_the_viewer_shows_its_keys_and_refuses_a_ply_that_does_not_exist()
         await pilot.press("question_mark", "g", *"9999", "enter")
         await pilot.pause()
         assert app.ply == 5 and "there is no ply '9999'" in app.side._shown.plain
+
+
+def test_a_terminal_that_fails_raises_what_happened_and_prints_no_traceback(capfd) -> None:
+    class Broken(Viewer):
+        def beside(self) -> list:
+            raise ZeroDivisionError("nothing beside")
+
+        def run(self) -> None:
+            App.run(self, headless=True)
+
+    with pytest.raises(ZeroDivisionError, match="nothing beside"):
+        Broken(read_recording(Path(HEX), 1)).show()
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_without_a_standard_input_the_position_is_printed(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    replay(SQUARE, None, 3, None, False, None)
+    assert "square8_2p, ply 3" in capsys.readouterr().out
 
 
 def test_beside_the_board_stands_the_last_move_in_words_and_as_a_key() -> None:

@@ -16,6 +16,7 @@ from ringrift.draw.layout import Style, best_style, layout, size_of
 from ringrift.draw.panel import Line
 from ringrift.draw.position import UNMARKED, Marks
 from ringrift.draw.text import draw_board
+from ringrift.errors import RingRiftError
 from ringrift.game.play import Game
 from tui import theme
 from tui.chrome import Footer
@@ -60,6 +61,24 @@ class BoardApp(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.helping = False
+        self.failure: Exception | None = None
+        """What the terminal, or a player in it, failed with."""
+
+    def show(self) -> None:
+        """Run until the person leaves; raise what the terminal failed with."""
+        self.run()
+        if self.failure is not None:
+            raise self.failure
+        if self.return_code:
+            raise RingRiftError("the terminal ended before its time")
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """Leave without a traceback on the screen; `show` raises what happened."""
+        self._close_messages_no_wait()
 
     def compose(self) -> ComposeResult:
         self.top, self.side, self.board, self.foot = Strip(), Strip(), Strip(), Footer()

@@ -54,8 +54,6 @@ class Table(BoardApp):
         self._said = ""
         self._thinking = ""
         self._shown = UNMARKED
-        self.failure: Exception | None = None
-        """What a player failed with; the terminal leaves then."""
         self.choice = Choice(match.game)
 
     def on_mount(self) -> None:
