@@ -72,6 +72,8 @@ def train(spec: TrainSpec, inputs: Path, outputs: Path, report: Report) -> Train
     began = time.monotonic()
     games = _games(spec, inputs)
     training, held = split_holdout(games, spec.recipe.holdout_share)
+    if not any(game.positions for game in training):
+        raise Refused("no game outside of the holdout has a position to train on", hint="use more games")
     net = _starting_net(spec, inputs).to(training_device())
     holdout = _Holdout(spec, held)
     parent = holdout.score(net) if spec.parent else None

@@ -184,6 +184,18 @@ def test_games_without_search_targets_are_refused(inputs, specs, tmp_path):
         train(specs.train("hex8_2p", [sha]), inputs.folder, tmp_path, specs.quiet)
 
 
+def test_targets_in_held_out_games_alone_are_refused(inputs, specs, tmp_path, played, monkeypatch):
+    bare = specs.selfplay(player=specs.search, full_share=0.0, cheap_simulations=1)
+    shards = sorted([inputs.add_games(bare), inputs.add((played[0] / played[1]).read_bytes())])
+
+    def all_targets_held(games, share):
+        return [game for game in games if not game.positions], [game for game in games if game.positions]
+
+    monkeypatch.setattr(training, "split_holdout", all_targets_held)
+    with pytest.raises(Refused, match="outside of the holdout"):
+        train(specs.train("hex8_2p", shards), inputs.folder, tmp_path, specs.quiet)
+
+
 def test_a_run_beyond_its_time_limit_fails_and_leaves_no_checkpoint(run, tmp_path):
     with pytest.raises(Refused, match="passed its limit"):
         run(recipe={"steps": 1000, "max_seconds": 1e-3})
