@@ -5,6 +5,7 @@ Stacks are drawn as piles of their rings, the top ring highest, with letter, hei
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from math import sqrt
@@ -32,6 +33,7 @@ MARGIN = 36.0
 SIDE = 232.0
 """Width of the column with the counters."""
 FONTS = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Point = tuple[float, float]
 
@@ -185,4 +187,6 @@ def _broken(line: str, width: int) -> list[str]:
 
 
 def _escaped(text: str) -> str:
+    """Return text for XML; U+FFFD stands for characters that XML 1.0 cannot hold."""
+    text = _FORBIDDEN.sub("\ufffd", text)
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sys
 import threading
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,21 @@ def test_a_line_takes_a_key_its_beginning_a_number_and_words(run) -> None:
     ]  # fmt: skip
     assert "    1 P:0,0*1  places 1 ring on 0,0" in found.stdout.replace("A> ", "")
     assert "A3³" in found.stdout and "left before the end" in found.stdout
+
+
+def test_what_no_person_types_is_refused_and_the_game_goes_on(run) -> None:
+    answers = ["9" * 5000, "x" * 200_000, "\x1b[2J", "quit"]
+    found = run("play", "--level", "1", "--seed", "1", answer="\n".join(answers) + "\n")
+    assert found.exit_code == 0, found.stderr
+    told = [line.removeprefix("A> ")[:23] for line in found.stdout.splitlines() if "no: " in line]
+    assert told == ["no: there is no move nu", "no: the line is too lon", "no: not a move key: '\\x"]
+
+
+def test_bytes_that_are_no_text_are_refused_and_the_game_goes_on() -> None:
+    stdin = TextIOWrapper(BytesIO(b"\xff\xfe\nquit\n"), encoding="utf-8")
+    stdout = StringIO()
+    lines.play_lines(match(), first_legal, first_legal, stdin, stdout)
+    assert "no: not a move key: '\ufffd" in stdout.getvalue() and "left before the end" in stdout.getvalue()
 
 
 def test_a_hint_is_a_legal_move_and_changes_nothing(run) -> None:

@@ -7,19 +7,22 @@ import gzip
 import json
 import os
 import sys
+import tracemalloc
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.widgets import Input
 
+from ringrift.cli.boards import formats
 from ringrift.cli.boards.beside import recorded
-from ringrift.cli.boards.formats import read_recording
+from ringrift.cli.boards.formats import LARGEST_TEXT, read_recording
 from ringrift.cli.boards.viewer import LEAP, Viewer
 from ringrift.cli.engine import EngineSession
 from ringrift.cli.replay import replay
 from ringrift.cli.textfile import write_file
-from ringrift.errors import EnvironmentProblem
+from ringrift.errors import BadInput, EnvironmentProblem
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.notation.canonical import canonical_state
 from ringrift.notation.keys import legal_keys
@@ -141,7 +144,18 @@ BAD = [
     ("noise.bin", (), 8, "is not a shard"),
     ("torn.jsonl.gz", (), 8, "is a damaged gzip file"),
     ("torn.json", (), 8, "is no JSON"),
-    ("list.jsonl", (), 8, "is no JSON"),
+    ("list.jsonl", ("--game", "2"), 8, "game 2 of 3 is no JSON object"),
+    ("list.jsonl", ("--game", "3"), 8, "game 3 of 3 is no JSON: "),
+    ("twice.jsonl", (), 8, "'mv' stands twice in one object"),
+    ("twice.json", (), 8, "'mv' stands twice in one object"),
+    ("infinite.jsonl", (), 8, "Infinity is no number"),
+    ("many.jsonl.gz", ("--game", "300000"), 2, "board: missing"),
+    ("half.jsonl", (), 8, "players is no whole number"),
+    ("true.jsonl", (), 8, "players is no whole number"),
+    ("word.jsonl", (), 8, "mv is no list of move keys"),
+    ("\x1b[2J.jsonl", ("--game", "1"), 8, "game 1 of 2 is no trace"),
+    ("large.json", (), 2, "more than 32 MiB of text"),
+    ("large.json.gz", (), 2, "more than 32 MiB of text"),
     ("other.json", (), 2, "board: missing"),
     ("illegal.jsonl", (), 8, "ply 0: M:0,0>0,1 is not legal here"),
     ("nonsense.jsonl", (), 8, "ply 0: not a move key"),
@@ -158,11 +172,11 @@ BAD = [
 ]
 
 
-@pytest.fixture
-def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def broken_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with files that are no recorded games."""
-    folder = tmp_path / "files"
-    (folder / "folder").mkdir(parents=True)
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "folder").mkdir()
     trace = {"board": "square8", "players": 2, "swapRule": True}
     contents = {
         "empty": b"",
@@ -172,13 +186,33 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "list.jsonl": b'{"mv": []}\n[1]\nx',
         "other.json": b'{"hello": 1}',
         "illegal.jsonl": json.dumps({**trace, "mv": ["M:0,0>0,1"]}).encode(),
-        "nonsense.jsonl": json.dumps({**trace, "mv": ["\x1b[2J", 7]}).encode(),
+        "nonsense.jsonl": json.dumps({**trace, "mv": ["\x1b[2J"]}).encode(),
         "hex9.jsonl": json.dumps({**trace, "board": "hex9", "mv": []}).encode(),
+    }
+    contents |= {
+        "twice.jsonl": b'{"mv": [], "mv": []}\n{}\n',
+        "twice.json": b'{\n"mv": [],\n"mv": []}\n',
+        "infinite.jsonl": b'{"mv": [], "players": Infinity}\n',
+        "many.jsonl.gz": gzip.compress(b"{}\n" * 300_000),
+        "half.jsonl": json.dumps({**trace, "players": 2.0, "mv": []}).encode(),
+        "true.jsonl": json.dumps({**trace, "players": True, "mv": []}).encode(),
+        "word.jsonl": json.dumps({**trace, "mv": "SP"}).encode(),
+        "\x1b[2J.jsonl": b'{"mv": []}\n{}\n',
     }
     for name, data in contents.items():
         (folder / name).write_bytes(data)
-    monkeypatch.chdir(folder)
+    with (folder / "large.json").open("wb") as file:
+        file.write(b"{")
+        file.truncate(LARGEST_TEXT + 1)
+    (folder / "large.json.gz").write_bytes(gzip.compress(b"{" + bytes(LARGEST_TEXT), 1))
     return folder
+
+
+@pytest.fixture
+def broken(broken_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, to work in."""
+    monkeypatch.chdir(broken_files)
+    return broken_files
 
 
 @pytest.mark.parametrize(("name", "options", "status", "told"), BAD)
@@ -190,6 +224,19 @@ def test_a_bad_request_is_one_line_and_a_documented_status(
     assert found.stderr.startswith("error: ") and found.stderr.count("\n") == 1
     assert told in found.stderr and "\x1b" not in found.stderr
     assert found.stdout == ""
+
+
+def test_only_the_chosen_line_of_many_is_kept_in_memory(
+    broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "LARGEST_TEXT", 1 << 20)  # as much is set aside for reading
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInput):
+            read_recording(broken / "many.jsonl.gz", 77)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -237,16 +284,19 @@ def test_without_the_packages_of_the_rules_it_says_what_to_install(run, monkeypa
     assert "pip install 'ringrift[agent,control]'" in found.stderr
 
 
-async def test_the_viewer_shows_its_keys_and_refuses_a_ply_that_does_not_exist() -> None:
+@pytest.mark.parametrize("typed", ["9999", "9" * 5000], ids=["large", "long"])
+async def test_the_viewer_shows_its_keys_and_refuses_a_ply_that_does_not_exist(typed: str) -> None:
     recording = read_recording(Path(HEX), 1)
     app = Viewer(recording, 5)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
         assert "one ply forward" in app.side._shown.plain
-        await pilot.press("question_mark", "g", *"9999", "enter")
+        await pilot.press("question_mark", "g")
+        app.query_one(Input).value = typed
+        await pilot.press("enter")
         await pilot.pause()
-        assert app.ply == 5 and "there is no ply '9999'" in app.side._shown.plain
+        assert app.ply == 5 and f"there is no ply {typed[:12]!r}" in app.side._shown.plain
 
 
 def test_a_terminal_that_fails_raises_what_happened_and_prints_no_traceback(capfd) -> None:

@@ -18,7 +18,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def test_a_picture_has_every_cell_and_every_ring(board: str) -> None:
     game = sample(GameConfig(board, 2))
     ply = game.plies // 2
-    drawn = ET.fromstring(draw_svg(game.at(ply), game.marks(ply), "a <title> & more", "note"))
+    drawn = ET.fromstring(draw_svg(game.at(ply), game.marks(ply), "a <title> & more", "a \x1b\udc80 note"))
     cells = cells_of(game.at(ply))
     grounds = [each for each in drawn.iter(f"{SVG}polygon") if each.get("fill") != "none"]
     assert len(grounds) == len(cells)

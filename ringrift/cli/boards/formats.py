@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from ringrift.notation.keys import move_of
 from ringrift.notation.moveparse import move_from_json
 from ringrift.notation.strictjson import read_json
 
-LARGEST_FILE = 256 << 20
+LARGEST_TEXT = 32 << 20
 """Bytes of text that are read, after decompression."""
+_HEAD = 4096
+"""Bytes in which a text has to begin."""
 _CAMEL = (
     "victoryThreshold", "territoryVictoryThreshold", "territoryVictoryMinimum", "lpsRoundsRequired",
 )  # fmt: skip
@@ -36,33 +40,52 @@ def read_recording(path: Path, number: int | None) -> Recording:
     Raises `NotFound` for no such file or game, `CorruptData` for a file that is damaged or breaks the rules,
     `BadInput` for a GameState that is malformed.
     """
-    data = _read(path)
-    if data.lstrip()[:1] != b"{":
+    text = _text(path)
+    if text is None:
         from ringrift.cli.boards.shard import from_shard
 
         return from_shard(path, number)
+    entry, title = _entry(text, number, path)
+    if not isinstance(entry, dict):
+        raise CorruptData(f"{title} is no JSON object")
+    if "mv" in entry:
+        return from_trace(entry, title)
+    return from_state(entry.get("state", entry), title)
+
+
+def _entry(text: bytes, number: int | None, path: Path) -> tuple[Any, str]:
+    """Parse one line of JSON Lines, or a document of many lines, and return it with the game's title."""
+    count = sum(1 for _ in _lines(text))
+    if count == 1 or not _is_json(next(_lines(text))):
+        document = _json(text, path.name)
+        return document, title_of(path.name, index_of(number, 1, path), 1)
+    at = index_of(number, count, path)
+    title = title_of(path.name, at, count)
+    return _json(next(islice(_lines(text), at, None)), title), title
+
+
+def _lines(text: bytes) -> Iterator[bytes]:
+    """Yield the lines that are not empty, one at a time."""
+    return (line for line in BytesIO(text) if line.strip())
+
+
+def _is_json(text: bytes) -> bool:
     try:
-        entries = [json.loads(line) for line in data.splitlines() if line.strip()]
-    except (ValueError, RecursionError):
-        entries = [_json(data, path)]
-    games = [entry for entry in entries if isinstance(entry, dict)]
-    if len(games) != len(entries):
-        raise CorruptData(f"{path.name} holds lines that are no JSON objects")
-    at = index_of(number, len(games), path)
-    title = title_of(path.name, at, len(games))
-    if "mv" in games[at]:
-        return from_trace(games[at], title)
-    state = games[at].get("state", games[at])
-    return from_state(state, title)
+        read_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 def from_trace(entry: dict[str, Any], title: str) -> Recording:
     """Return a game of a JSON Lines trace: `board`, `players`, `swapRule` and the keys `mv`."""
     try:
-        config = GameConfig(entry["board"], entry["players"])
-        keys, name = list(entry["mv"]), entry.get("id", "")
+        config = GameConfig(entry["board"], _whole(entry["players"]))
+        keys, name = entry["mv"], entry.get("id", "")
     except (KeyError, TypeError, RingRiftError) as error:
         raise CorruptData(f"{title} is no trace: {_reason(error)}") from None
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise CorruptData(f"{title} is no trace: mv is no list of move keys")
     game = Game.new(config, swap=bool(entry.get("swapRule", True)))
     origin = game.copy()
     for ply, key in enumerate(keys):
@@ -124,36 +147,42 @@ def _same_board(game: Game, other: Game) -> bool:
     return all(np.array_equal(game.states[0][name], other.states[0][name]) for name in names)
 
 
-def _read(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed if it is a gzip file."""
+def _text(path: Path) -> bytes | None:
+    """Return the text of a file, decompressed if it is a gzip file; None if it begins as no JSON object."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            opened = gzip.open if file.read(2) == b"\x1f\x8b" else open
+        with opened(path, "rb") as file:
+            head = file.read(_HEAD)
+            if head.lstrip()[:1] != b"{":
+                return None
+            text = head + file.read(LARGEST_TEXT + 1 - len(head))
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CorruptData(f"{path.name} is a damaged gzip file: {error}") from None
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        with gzip.open(path) as file:
-            text = file.read(LARGEST_FILE + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise CorruptData(f"{path.name} is a damaged gzip file: {error}") from None
-    if len(text) > LARGEST_FILE:
-        raise BadInput(f"{path.name} holds more than {LARGEST_FILE >> 20} MiB of text")
+    if len(text) > LARGEST_TEXT:
+        told = f"{path.name} holds more than {LARGEST_TEXT >> 20} MiB of text"
+        raise BadInput(told, hint="split it by lines")
     return text
 
 
-def _json(data: bytes, path: Path) -> Any:
+def _json(data: bytes, title: str) -> Any:
     try:
         return read_json(data)
     except ValueError as error:
-        raise CorruptData(f"{path.name} is no JSON: {_reason(error)}") from None
+        raise CorruptData(f"{title} is no JSON: {error}") from None
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError("players is no whole number")
+    return value
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} in line {error.lineno}"
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"
     return getattr(error, "message", None) or str(error) or type(error).__name__
@@ -169,6 +198,7 @@ def index_of(number: int | None, count: int, path: Path) -> int:
 
 
 def title_of(name: str, at: int, count: int) -> str:
-    """Return how a game of a file is called."""
+    """Return how a game of a file is called, without what would move a cursor."""
+    name = plain(name, 80)
     return f"{name}, game {at + 1} of {count}" if count > 1 else name
 

@@ -79,9 +79,10 @@ class Match:
         keyed = keyed_moves(self.game)
         keys = sorted(keyed)
         if text.isdecimal():
-            if not 1 <= int(text) <= len(keys):
+            number = int(text) if len(text) <= 6 else 0
+            if not 1 <= number <= len(keys):
                 raise BadInput(f"there is no move number {text[:12]}", hint=f"use 1 to {len(keys)}")
-            return keyed[keys[int(text) - 1]]
+            return keyed[keys[number - 1]]
         begun = [key for key in keys if key.lower().startswith(text.lower())]
         exact = [key for key in begun if key.lower() == text.lower()]
         if len(exact or begun) == 1:

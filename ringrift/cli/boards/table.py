@@ -91,9 +91,12 @@ class Table(BoardApp):
         return [(self._said, 0), ("", 0)] if self._said else []
 
     def listed(self) -> list[int]:
-        """Return the moves to choose by number: those that fit, if they are few, and those without cells."""
+        """Return the moves to choose by number: those that fit, if they are few, and those without cells.
+
+        Of many that no further cell tells apart, the first; the others can be typed.
+        """
         fitting = self.choice.fitting()
-        few = fitting if len(fitting) <= LISTED else []
+        few = fitting if len(fitting) <= LISTED or not self.choice.cells() else []
         skips = [move for move in self.choice.plain() if move not in few]
         return [*few, *skips][:LISTED]
 
@@ -103,7 +106,9 @@ class Table(BoardApp):
             (f"{number} {describe(game, move)}", 0) for number, move in enumerate(self.listed(), start=1)
         ]
         hidden = len(self.choice.fitting()) - len(lines)
-        if hidden > 0:
+        if hidden > 0 and not self.choice.cells():
+            lines.append((f"{hidden} more: type the key with :", -1))
+        elif hidden > 0:
             what = "cells to end on" if self.choice.picked else "cells to begin on"
             lines.append((f"{len(self.choice.cells())} {what}: arrows or tab, then enter", -1))
         return lines

@@ -76,7 +76,7 @@ class Viewer(BoardApp):
                 getattr(self, f"do_{key.verb}")()
 
     def answered(self, text: str) -> None:
-        if text.isdecimal() and int(text) <= self.recording.plies:
+        if text.isdecimal() and len(text) <= 6 and int(text) <= self.recording.plies:
             self.go(int(text))
         elif text:
             self._said = f"there is no ply {text[:12]!r}: 0 to {self.recording.plies}"
