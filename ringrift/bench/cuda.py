@@ -16,6 +16,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from numba import cuda
+from numba.cuda.cudadrv.error import CudaDriverError, CudaSupportError, NvvmError
 
 from ringrift.errors import EnvironmentProblem, RingRiftError
 from ringrift.game._jit import jit
@@ -30,6 +31,7 @@ GAMES = 16_384
 """Games at once in a measurement: enough to fill a large GPU, half a gigabyte on the largest board."""
 BLOCK = 64
 """Threads of a block."""
+_FAILURES = (CudaDriverError, CudaSupportError, NvvmError)
 
 
 class Batch(NamedTuple):
@@ -130,9 +132,17 @@ def _sent(argument: Any) -> Any:
 
 
 def main() -> None:
-    """Print plies per second of every config."""
+    """Print plies per second of every config; `EnvironmentProblem` when the GPU or its driver fails."""
     if not cuda.is_available():
         raise EnvironmentProblem("no GPU or no driver for it", hint="use a machine with an NVIDIA GPU")
+    try:
+        _measure()
+    except _FAILURES as failure:
+        reason = f"the GPU failed: {type(failure).__name__}: {failure}"
+        raise EnvironmentProblem(reason, hint="see `nvidia-smi` for its memory and its driver") from failure
+
+
+def _measure() -> None:
     kernel = cuda.jit(play_at_once)
     play_on_gpu(kernel, new_batch(ALL_CONFIGS[0], BLOCK))
     for config in ALL_CONFIGS:
