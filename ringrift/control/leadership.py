@@ -60,7 +60,7 @@ async def take_over(context: Context) -> None:
         operations.release_locks(session)
         fleet.tunnels_unknown(session)
 
-    await context.store.write(work)
+    await context.store.write("leader.take-over", work)
 
 
 async def watch(context: Context, leadership: Leadership) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256, Wire
 
@@ -22,6 +22,8 @@ BEAT = f"{PREFIX}/beat"
 LEASE = f"{PREFIX}/lease"
 RESULTS = f"{PREFIX}/results"
 FINISH = f"{PREFIX}/finish"
+ASSIGNMENT_HEADER = "x-ringrift-assignment"
+"""`<assignment>:<credential>`: for which assignment a file is fetched or put."""
 ARTIFACTS = f"{PREFIX}/artifacts"
 """GET and PUT `ARTIFACTS/{sha256}`; GET honours `Range: bytes=n-`."""
 
@@ -34,6 +36,12 @@ def signing_text(method: str, path: str, body: bytes) -> bytes:
 def streaming_signing_text(method: str, path: str, sha256: str) -> bytes:
     """Return what is signed for an upload whose body hash is already its name."""
     return f"{method.upper()}\n{path}\n{sha256}".encode()
+
+
+class Report(BaseModel):
+    """Base of what agents tell: unknown fields of a newer agent are ignored (P12)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class EnrolRequest(Wire):
@@ -49,7 +57,7 @@ class EnrolReply(Reply):
     agent: str
 
 
-class Telemetry(Wire):
+class Telemetry(Report):
     """What the host looks like now; None means that it could not be measured, never zero."""
 
     cpus: Count | None = None
@@ -65,7 +73,7 @@ class Telemetry(Wire):
     gpu_memory_total: Count | None = None
 
 
-class Progress(Wire):
+class Progress(Report):
     """How far an assignment is, cumulative since it began."""
 
     assignment: str
@@ -77,7 +85,7 @@ class Progress(Wire):
     """Units per second."""
 
 
-class BeatRequest(Wire):
+class BeatRequest(Report):
     version: str
     release: str
     """SHA-256 prefix of the installed wheel."""
@@ -87,6 +95,10 @@ class BeatRequest(Wire):
     running: list[Progress] = []
     spooled: Count = 0
     """Results on disk that have no receipt yet."""
+    config_hash: Annotated[str, StringConstraints(max_length=64)] = ""
+    """SHA-256 prefix of the settings that the agent runs with."""
+    numeric_class: Annotated[str, StringConstraints(max_length=200)] = ""
+    """Architecture, device and library versions under which equal seeds give equal games."""
 
 
 class Standing(Reply):
@@ -104,7 +116,7 @@ class BeatReply(Reply):
     """Finish what runs, take nothing new (draining)."""
 
 
-class LeaseRequest(Wire):
+class LeaseRequest(Report):
     kinds: list[Literal["selfplay", "ingest", "train", "evaluate"]]
     """What this agent is able to run, in any order."""
 
@@ -120,6 +132,11 @@ class Assignment(Reply):
     lease_seconds: float
     deadline_seconds: float
     memory_limit: int | None = None
+    """Bytes of resident memory of the job's process group."""
+    disk_limit: int | None = None
+    """Bytes that the job may have in its folder."""
+    credential: str = ""
+    """Secret of this assignment; goes with its results, its files and its end."""
 
 
 class LeaseReply(Reply):
@@ -129,7 +146,7 @@ class LeaseReply(Reply):
     """Why there is nothing, in words; shown for idle hosts."""
 
 
-class ResultRequest(Wire):
+class ResultRequest(Report):
     """One unit of work. All `artifacts` must have been uploaded before."""
 
     assignment: str
@@ -137,6 +154,7 @@ class ResultRequest(Wire):
     sequence: Count
     payload: dict[str, Any]
     artifacts: list[Sha256] = []
+    credential: str = ""
 
 
 class ResultReply(Reply):
@@ -148,7 +166,7 @@ class ResultReply(Reply):
     reason: str = ""
 
 
-class FinishRequest(Wire):
+class FinishRequest(Report):
     """The end of an assignment."""
 
     assignment: str
@@ -157,6 +175,9 @@ class FinishRequest(Wire):
     exit_code: int | None = None
     reason: str = ""
     log_tail: Annotated[str, StringConstraints(max_length=16_384)] = ""
+    crashed: bool = False
+    """The job died (a signal, no memory, no words) instead of saying what is wrong."""
+    credential: str = ""
 
 
 class FinishReply(Reply):

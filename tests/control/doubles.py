@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from ringrift.control.domain.ports import (
     DeployOrder,
+    HostPlan,
     HostSpec,
     ProvisionOutcome,
     Serving,
@@ -273,6 +274,7 @@ class RecordingFleet:
         self.failures: dict[str, list[Exception]] = {}
         self.cuts: dict[str, asyncio.Event] = {}
         self.serving: dict[str, Serving] = {}
+        self.plans: dict[str, HostPlan] = {}
         self.after_provision: Provisioned | None = None
         self.stand_still: asyncio.Event | None = None
         self.closed = False
@@ -295,7 +297,13 @@ class RecordingFleet:
         self._call("scan", f"{address}:{port}")
         return [ShownKey("ssh-ed25519", "SHA256:shown", HOST_KEY)]
 
-    async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
+    async def plan(self, host: HostSpec) -> HostPlan:
+        self._call("plan", host.name)
+        return self.plans.get(host.name, HostPlan("0" * 64, (), {"system": "linux"}))
+
+    async def provision(
+        self, host: HostSpec, token: str | None, report: StepReport, plan_hash: str | None = None
+    ) -> ProvisionOutcome:
         await report(StepEvent("facts", "running"))
         self._call("provision", host.name)
         self.tokens.append(token)

@@ -49,15 +49,19 @@ def test_tampering_is_found_at_its_row(rows, first_bad: int) -> None:
 
 async def test_a_row_changed_in_the_database_is_found(store: Store) -> None:
     for number in range(4):
-        await store.write(lambda session, n=number: record(session, "ann", "act", "thing", n=n, share=0.1))
+        await store.write(
+            "test", lambda session, n=number: record(session, "ann", "act", "thing", n=n, share=0.1)
+        )
     assert (await store.read(verify_chain)).sound
-    await store.write(lambda session: session.execute(text("UPDATE event SET actor = 'eve' WHERE id = 2")))
+    await store.write(
+        "test", lambda session: session.execute(text("UPDATE event SET actor = 'eve' WHERE id = 2"))
+    )
     found = await store.read(verify_chain)
     assert not found.sound and found.first_bad == 2
 
 
 async def test_rows_deleted_at_the_end_are_found(store: Store) -> None:
     for _ in range(3):
-        await store.write(lambda session: record(session, "ann", "act", "thing"))
-    await store.write(lambda session: session.execute(text("DELETE FROM event WHERE id = 3")))
+        await store.write("test", lambda session: record(session, "ann", "act", "thing"))
+    await store.write("test", lambda session: session.execute(text("DELETE FROM event WHERE id = 3")))
     assert (await store.read(verify_chain)).first_bad == 3

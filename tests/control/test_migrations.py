@@ -25,7 +25,7 @@ def engines(database: URL) -> Iterator[Engines]:
     opened = open_engines(database)
     yield opened
     with opened.writer.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     migrate.upgrade(opened.writer)
     opened.dispose()
 
@@ -73,7 +73,7 @@ def test_down_and_up_again_with_data(engines: Engines) -> None:
     assert migrate.revision(engines.writer) is None
     migrate.upgrade(engines.writer)
     fill(engines)
-    assert migrate.revision(engines.writer) == "0001"
+    assert migrate.revision(engines.writer) == "0002"
 
 
 def test_a_database_newer_than_the_code_is_refused_in_one_line(engines: Engines) -> None:

@@ -52,7 +52,11 @@ async def test_two_controllers_on_one_database_make_one_champion(world: World) -
     other = Store(world.url)
     wish = PromoteRequest(config=CONFIG, model=model)
     outcomes = await asyncio.gather(
-        *(store.write(lambda s: promote_now(s, wish)) for store in (world.store, other) for _ in range(10)),
+        *(
+            store.write("test", lambda s: promote_now(s, wish))
+            for store in (world.store, other)
+            for _ in range(10)
+        ),
         return_exceptions=True,
     )
     other.close()

@@ -28,22 +28,22 @@ async def keys(store: Store) -> list[str]:
 
 
 async def test_a_write_is_readable_when_it_returns(store: Store) -> None:
-    assert await store.write(lambda session: add(session, "a")) == "a"
+    assert await store.write("test", lambda session: add(session, "a")) == "a"
     assert await keys(store) == ["a"]
 
 
 async def test_a_failing_call_undoes_itself_only_though_it_shares_a_transaction(store: Store) -> None:
     holding = threading.Event()
-    first = store.submit(lambda session: holding.wait(10) and add(session, "first"))
+    first = store.submit("test", lambda session: holding.wait(10) and add(session, "first"))
 
     def failing(session: Session) -> None:
         add(session, "lost")
         session.flush()
         raise ValueError("no")
 
-    together = [asyncio.ensure_future(store.write(lambda s, k=key: add(s, k))) for key in ("b", "c")]
-    lost = asyncio.ensure_future(store.write(failing))
-    clash = asyncio.ensure_future(store.write(lambda session: add(session, "b")))
+    together = [asyncio.ensure_future(store.write("test", lambda s, k=key: add(s, k))) for key in ("b", "c")]
+    lost = asyncio.ensure_future(store.write("test", failing))
+    clash = asyncio.ensure_future(store.write("test", lambda session: add(session, "b")))
     await asyncio.sleep(0)
     holding.set()
     assert await asyncio.wrap_future(first) == "first"
@@ -57,7 +57,7 @@ async def test_a_failing_call_undoes_itself_only_though_it_shares_a_transaction(
 
 async def test_concurrent_audit_rows_form_one_chain(store: Store) -> None:
     await asyncio.gather(
-        *(store.write(lambda s, n=number: record(s, "ann", "act", str(n))) for number in range(60))
+        *(store.write("test", lambda s, n=number: record(s, "ann", "act", str(n))) for number in range(60))
     )
     found = await store.read(verify_chain)
     assert found.sound and found.rows == 60
@@ -67,7 +67,7 @@ async def test_two_stores_on_one_database_write_one_chain(database) -> None:
     stores = [Store(database), Store(database)]
     await asyncio.gather(
         *(
-            stores[number % 2].write(lambda s, n=number: record(s, "ann", "act", str(n)))
+            stores[number % 2].write("test", lambda s, n=number: record(s, "ann", "act", str(n)))
             for number in range(30)
         )
     )
@@ -84,7 +84,7 @@ async def test_an_event_is_undone_with_the_change_that_it_tells(store: Store) ->
         raise ValueError("undone")
 
     with pytest.raises(ValueError, match="undone"):
-        await store.write(failing)
+        await store.write("test", failing)
     assert await store.read(lambda s: s.exec(select(Event)).all()) == []
     assert await keys(store) == []
 
@@ -107,16 +107,17 @@ async def test_the_clock_is_the_databases_and_moves(store: Store) -> None:
 async def test_a_closed_store_refuses_calls(store: Store) -> None:
     store.close()
     with pytest.raises(EnvironmentProblem, match="closed"):
-        await store.write(lambda session: add(session, "a"))
+        await store.write("test", lambda session: add(session, "a"))
 
 
 async def test_sqlite_is_opened_durable_with_foreign_keys(tmp_path: Path) -> None:
     opened = Store(database_url(tmp_path, None))
     values = await opened.write(
+        "test",
         lambda session: {
             name: session.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
-        }
+        },
     )
     opened.close()
     assert values == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}

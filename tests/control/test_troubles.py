@@ -152,7 +152,7 @@ async def test_a_read_sees_one_moment_whatever_is_written_meanwhile(store: Store
 
     read = asyncio.create_task(store.read(count))
     assert await asyncio.to_thread(reading.wait, 20)
-    await store.write(lambda s: s.add(ConfigRow(key="hex8_2p", changed_at=1.0)))
+    await store.write("test", lambda s: s.add(ConfigRow(key="hex8_2p", changed_at=1.0)))
     written.set()
     assert await read == (0, 0)
 

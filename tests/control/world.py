@@ -93,7 +93,7 @@ class World:
         await take_over(self.context)
 
     async def write(self, work: Callable[[Session], T]) -> T:
-        return await self.store.write(work)
+        return await self.store.write("test", work)
 
     async def read(self, work: Callable[[Session], T]) -> T:
         return await self.store.read(work)

@@ -14,7 +14,7 @@ from ringrift.control.api import errors
 from ringrift.control.api.signatures import bounded_body, signed_body, signed_upload
 from ringrift.control.domain.check import validation_line
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import fleet, leasing
+from ringrift.control.store import beats, fleet, leasing
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import record
 from ringrift.control.store.receipts import accept_result
@@ -69,18 +69,24 @@ def _work_routes(app: FastAPI, context: Context) -> None:
     @app.post(ENROL)
     async def enrol(request: Request) -> EnrolReply:
         wish = parse(EnrolRequest, await bounded_body(request, _TOKEN_BODY))
-        agent = await context.store.write(lambda s: fleet.enrol(s, wish.token, wish.host, wish.public_key))
+        agent = await context.store.write(
+            "agent.enrol", lambda s: fleet.enrol(s, wish.token, wish.host, wish.public_key)
+        )
         return EnrolReply(agent=agent)
 
     @app.post(BEAT)
     async def beat(request: Request) -> BeatReply:
         agent, wish = await signed(request, BeatRequest)
-        return await context.store.write(lambda s: leasing.beat(s, agent, wish, context.settings.agents))
+        return await context.store.write(
+            "agent.beat", lambda s: beats.beat(s, agent, wish, context.settings.agents)
+        )
 
     @app.post(LEASE)
     async def lease(request: Request) -> LeaseReply:
         agent, wish = await signed(request, LeaseRequest)
-        reply = await context.store.write(lambda s: leasing.lease(s, agent, wish.kinds, context.settings))
+        reply = await context.store.write(
+            "agent.lease", lambda s: leasing.lease(s, agent, wish.kinds, context.settings)
+        )
         if reply.assignment is not None:
             context.wake()
         return reply
@@ -88,14 +94,18 @@ def _work_routes(app: FastAPI, context: Context) -> None:
     @app.post(RESULTS)
     async def results(request: Request) -> ResultReply:
         agent, wish = await signed(request, ResultRequest)
-        reply = await context.store.write(lambda s: accept_result(s, agent, wish, context.settings.agents))
+        reply = await context.store.write(
+            "agent.result", lambda s: accept_result(s, agent, wish, context.settings.agents)
+        )
         context.wake()
         return reply
 
     @app.post(FINISH)
     async def finish(request: Request) -> FinishReply:
         agent, wish = await signed(request, FinishRequest)
-        reply = await context.store.write(lambda s: leasing.finish(s, agent, wish, context.settings.agents))
+        reply = await context.store.write(
+            "agent.finish", lambda s: leasing.finish(s, agent, wish, context.settings.agents)
+        )
         context.wake()
         return reply
 
@@ -111,7 +121,7 @@ def _artifact_routes(app: FastAPI, context: Context) -> None:
             size = await context.artifacts.put(sha256, request.stream(), announced)
         except ClientDisconnect as error:
             raise CorruptData(f"upload {sha256[:12]} was cut off", hint="send it again") from error
-        await context.store.write(lambda s: note_artifact(s, sha256, size, agent))
+        await context.store.write("artifact.stored", lambda s: note_artifact(s, sha256, size, agent))
         return ArtifactReceipt(sha256=sha256, size=size)
 
     @app.get(ARTIFACTS + "/{sha256}")

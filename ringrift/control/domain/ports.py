@@ -26,6 +26,13 @@ class HostSpec:
     python: str | None
     identity: str | None
     slots: int = 1
+    jump: HostSpec | None = None
+    """The host through which it is reached; None: directly, or at a gateway's address and port."""
+    authorities: tuple[str, ...] = ()
+    """Public keys of the certificate authorities whose host certificates are accepted beside the pinned key."""
+    revoked: tuple[str, ...] = ()
+    """`SHA256:` fingerprints of keys that must never be accepted."""
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,19 @@ class ProvisionOutcome:
 
     facts: dict[str, object]
     release: str
+
+
+@dataclass(frozen=True)
+class HostPlan:
+    """What provisioning would do on a host as it is now.
+
+    `hash` covers the facts that matter, the wish and every command; `lines` are the changes in words, none when
+    the host is as it should be.
+    """
+
+    hash: str
+    lines: tuple[str, ...]
+    facts: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -95,8 +115,16 @@ class Fleet(Protocol):
     async def scan(self, address: str, port: int) -> list[ShownKey]:
         """Return the keys that an address shows, without logging in."""
 
-    async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
-        """Bring a host to the wished state up to a started agent; `token` None keeps its enrolment."""
+    async def plan(self, host: HostSpec) -> HostPlan:
+        """Look at a host and say what provisioning would change; changes nothing."""
+
+    async def provision(
+        self, host: HostSpec, token: str | None, report: StepReport, plan_hash: str | None = None
+    ) -> ProvisionOutcome:
+        """Bring a host to the wished state up to a started agent; `token` None keeps its enrolment.
+
+        With `plan_hash` exactly that plan is carried out; raises `Refused` when the host calls for another one.
+        """
 
     async def hold_tunnel(
         self, host: HostSpec, agents_socket: Path, opened: Callable[[], Awaitable[None]]

@@ -27,7 +27,10 @@ class Reconciler:
 
 
 async def converge(
-    store: Store, decide: Callable[[Session], list[Plan]], apply: Callable[[Session, list[Plan]], None]
+    name: str,
+    store: Store,
+    decide: Callable[[Session], list[Plan]],
+    apply: Callable[[Session, list[Plan]], None],
 ) -> bool:
     """Decide on a snapshot; when there is something to do, decide again and apply in one transaction.
 
@@ -42,7 +45,7 @@ async def converge(
         apply(session, plan)
         return bool(plan)
 
-    return await store.write(work)
+    return await store.write(name, work)
 
 
 class Complaints:

@@ -21,7 +21,7 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
     order = deploy_order(operation, context.artifacts.existing)
     serving = await context.fleet.deploy(spec, order, report)
     _verify(order, serving)
-    await context.store.write(lambda s: _served(s, operation, token, serving))
+    await context.store.write("deploy.served", lambda s: _served(s, operation, token, serving))
 
 
 def _spec(session: Session, name: str) -> HostSpec:

@@ -22,7 +22,9 @@ Closing = tuple[Evaluation, str, str]
 async def register_step(context: Context) -> bool:
     """Register a test for every candidate that has none against the present champion or the anchor."""
     settings = context.settings.evaluation
-    return await converge(context.store, partial(missing_tests, settings), _register_all)
+    return await converge(
+        "evaluation.register", context.store, partial(missing_tests, settings), _register_all
+    )
 
 
 def missing_tests(settings: EvaluationSettings, session: Session) -> list[Registration]:
@@ -66,7 +68,7 @@ def _register_all(session: Session, plan: list[Registration]) -> None:
 async def blocks_step(context: Context) -> bool:
     """Keep enough blocks of every running test in the agents' hands."""
     settings = context.settings.evaluation
-    return await converge(context.store, partial(missing_blocks, settings), _queue_all)
+    return await converge("evaluation.queue", context.store, partial(missing_blocks, settings), _queue_all)
 
 
 def missing_blocks(settings: EvaluationSettings, session: Session) -> list[tuple[str, EvaluateSpec]]:
@@ -110,7 +112,7 @@ def _queue_all(session: Session, plan: list[tuple[str, EvaluateSpec]]) -> None:
 
 async def verdict_step(context: Context) -> bool:
     """Close the tests that are decided, cannot be finished, or whose opponent is champion no more."""
-    return await converge(context.store, decided, _close_all)
+    return await converge("evaluation.close", context.store, decided, _close_all)
 
 
 def decided(session: Session) -> list[Closing]:

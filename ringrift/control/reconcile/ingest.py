@@ -16,7 +16,7 @@ Plan = tuple[Shard, Job | None]
 
 async def step(context: Context) -> bool:
     """Queue missing ingest jobs; refuse shards whose ingest could not be done."""
-    return await converge(context.store, decide, apply)
+    return await converge("ingest.queue", context.store, decide, apply)
 
 
 def _work(shard: Shard) -> str:

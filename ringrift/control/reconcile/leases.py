@@ -11,6 +11,7 @@ async def step(context: Context) -> bool:
     """Close every assignment past its lease or deadline."""
     settings = context.settings.agents
     return await converge(
+        "lease.expire",
         context.store,
         jobs.overdue_assignments,
         lambda session, _: jobs.expire_overdue(session, settings),

@@ -34,7 +34,9 @@ async def step(context: Context) -> bool:
         if key in busy or len(busy) >= _AT_ONCE:
             continue
         token = secrets.token_hex(16)
-        if await context.store.write(lambda s, o=operation, t=token: operations.claim(s, o.id, t)):
+        if await context.store.write(
+            "operation.claim", lambda s, o=operation, t=token: operations.claim(s, o.id, t)
+        ):
             busy.add(key)
             context.flights.start(key, _run(context, operation, token))
             started = True
@@ -45,7 +47,9 @@ async def _run(context: Context, operation: Operation, token: str) -> None:
     """Run one operation to its end; only the holder of the lock writes its steps and its end."""
 
     async def report(event: StepEvent) -> None:
-        await context.store.write(lambda s: operations.record_step(s, operation.id, token, event))
+        await context.store.write(
+            "operation.step", lambda s: operations.record_step(s, operation.id, token, event)
+        )
 
     renewal = asyncio.create_task(_renew(context, operation.id, token))
     error: RingRiftError | None = None
@@ -72,10 +76,10 @@ async def _fail(context: Context, operation: Operation, token: str, error: RingR
         if closed is not None and operation.kind == "provision":
             provisioning.note_failure(session, operation.host, error)
 
-    await context.store.write(work)
+    await context.store.write("operation.failed", work)
 
 
 async def _renew(context: Context, operation_id: str, token: str) -> None:
     while True:
         await asyncio.sleep(operations.LOCK_SECONDS / 3)
-        await context.store.write(lambda s: operations.claim(s, operation_id, token))
+        await context.store.write("operation.renew", lambda s: operations.claim(s, operation_id, token))

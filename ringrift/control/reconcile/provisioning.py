@@ -35,17 +35,19 @@ def host_spec(host: Host) -> HostSpec:
 
 async def carry_out(context: Context, operation: Operation, token: str, report: StepReport) -> None:
     """Provision, then wait for the heartbeat that proves that the agent runs; then the host is ready."""
-    spec, has_agent = await context.store.write(lambda s: _begin(s, operation.host))
+    spec, has_agent = await context.store.write("provision.begin", lambda s: _begin(s, operation.host))
     enrolled = has_agent and await context.fleet.agent_enrolled(spec)
     life = context.settings.agents.token_seconds
     enrolment = (
-        None if enrolled else await context.store.write(lambda s: fleet.mint_token(s, spec.name, life))
+        None
+        if enrolled
+        else await context.store.write("provision.token", lambda s: fleet.mint_token(s, spec.name, life))
     )
     outcome = await context.fleet.provision(spec, enrolment, report)
-    since = await context.store.write(lambda s: _installed(s, spec.name, outcome))
+    since = await context.store.write("provision.installed", lambda s: _installed(s, spec.name, outcome))
     context.wake()
     await _await_heartbeat(context, spec.name, outcome.release, since, report)
-    await context.store.write(lambda s: _ready(s, operation, token))
+    await context.store.write("provision.ready", lambda s: _ready(s, operation, token))
 
 
 def _begin(session: Session, name: str) -> tuple[HostSpec, bool]:

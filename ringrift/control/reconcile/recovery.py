@@ -25,7 +25,7 @@ async def step(context: Context) -> bool:
     settings = context.settings.agents
     if not await context.store.read(lambda s: silent_hosts(s, settings)):
         return False
-    chosen = await context.store.write(lambda s: _choose(s, settings))
+    chosen = await context.store.write("recovery.choose", lambda s: _choose(s, settings))
     for spec in chosen:
         key = f"restart:{spec.name}"
         if key not in context.flights:

@@ -23,7 +23,9 @@ Plan = tuple[str, Job | str | None, str]
 async def step(context: Context) -> bool:
     """Cancel what waits in vain, queue what is missing."""
     settings = context.settings
-    return await converge(context.store, partial(decide, settings), partial(apply, settings))
+    return await converge(
+        "selfplay.queue", context.store, partial(decide, settings), partial(apply, settings)
+    )
 
 
 def decide(settings: Settings, session: Session) -> list[Plan]:

@@ -49,5 +49,9 @@ async def _observe(context: Context, spec: HostSpec, target: str, port: int) -> 
         serving = await context.fleet.observe(spec, target, port)
     except RingRiftError as error:
         reason = error.message
-        return await context.store.write(lambda s: production.record_silence(s, target, reason))
-    return await context.store.write(lambda s: production.record_serving(s, target, serving))
+        return await context.store.write(
+            "target.silent", lambda s: production.record_silence(s, target, reason)
+        )
+    return await context.store.write(
+        "target.serving", lambda s: production.record_serving(s, target, serving)
+    )

@@ -18,7 +18,9 @@ from ringrift.protocol.jobs import Architecture, Recipe, TrainSpec
 async def step(context: Context) -> bool:
     """Start the trainings whose conditions all hold."""
     settings = context.settings
-    return await converge(context.store, partial(decide, settings), partial(apply, settings))
+    return await converge(
+        "training.queue", context.store, partial(decide, settings), partial(apply, settings)
+    )
 
 
 def limits(settings: TrainingSettings) -> TrainingLimits:

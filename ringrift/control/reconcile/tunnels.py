@@ -48,7 +48,9 @@ async def _keep(context: Context, name: str) -> None:
         began = time.monotonic()
         blocked, reason = await _hold_once(context, name)
         _log.info("tunnel to %s closed: %s", name, reason)
-        await context.store.write(lambda s, r=reason, b=blocked: fleet.tunnel_lost(s, name, r, blocked=b))
+        await context.store.write(
+            "tunnel.lost", lambda s, r=reason, b=blocked: fleet.tunnel_lost(s, name, r, blocked=b)
+        )
         context.wake()
         if blocked:
             return
@@ -62,7 +64,7 @@ async def _hold_once(context: Context, name: str) -> tuple[bool, str]:
 
     async def opened() -> None:
         _log.info("tunnel to %s is open", name)
-        await context.store.write(lambda s: fleet.tunnel_opened(s, name))
+        await context.store.write("tunnel.opened", lambda s: fleet.tunnel_opened(s, name))
         context.wake()
 
     try:

@@ -22,6 +22,7 @@ from sqlmodel import Session
 
 from ringrift.control.store.engine import READERS, Engines, environment_problem, open_engines, unfit_value
 from ringrift.errors import EnvironmentProblem
+from ringrift.failpoints import reach
 
 T = TypeVar("T")
 MAX_BATCH = 256
@@ -31,6 +32,7 @@ WRITER_LOCK = 0x52494E47
 
 @dataclass(frozen=True)
 class _Call:
+    name: str
     work: Callable[[Session], Any]
     future: Future[Any]
 
@@ -52,21 +54,23 @@ class Store:
         """`sqlite` or `postgres`."""
         return self.engines.dialect
 
-    async def write(self, work: Callable[[Session], T]) -> T:
+    async def write(self, name: str, work: Callable[[Session], T]) -> T:
         """Run `work` in the writer thread; return after its transaction was committed.
+
+        `name` says what is done, `subject.verb`; its commit is the failpoint of that name.
 
         Whatever `work` raises undoes its own changes only and is raised here. Raises `EnvironmentProblem`
         when the database fails.
         """
-        return await asyncio.wrap_future(self.submit(work))
+        return await asyncio.wrap_future(self.submit(name, work))
 
-    def submit(self, work: Callable[[Session], T]) -> Future[T]:
+    def submit(self, name: str, work: Callable[[Session], T]) -> Future[T]:
         """Queue `work` for the writer thread; the future is done after the commit."""
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(EnvironmentProblem("the store is closed"))
         else:
-            self._calls.put(_Call(work, future))
+            self._calls.put(_Call(name, work, future))
         return future
 
     async def read(self, work: Callable[[Session], T]) -> T:
@@ -119,7 +123,11 @@ class Store:
                 if self.engines.dialect == "postgres":
                     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
                 outcomes.extend((call, *_savepoint(session, call.work)) for call in batch)
+                for call in batch:
+                    reach(call.name, "before")
                 session.commit()
+                for call in batch:
+                    reach(call.name, "after")
         except BaseException as error:
             problem = environment_problem(error) if isinstance(error, DBAPIError) else error
             for call in batch:

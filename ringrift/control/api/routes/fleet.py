@@ -76,18 +76,18 @@ def _joining(router: APIRouter, context: Context) -> None:
 
     @router.post("/hosts")
     async def add(wish: HostAdd) -> HostView:
-        await context.store.write(lambda s: _add(s, wish))
+        await context.store.write("host.add", lambda s: _add(s, wish))
         return await context.store.read(lambda s: host_view(s, wish.name, context.settings.agents))
 
     @router.post("/hosts/{name}/provision")
     async def provision(name: str) -> OperationView:
-        operation = await context.store.write(lambda s: _provision(s, name))
+        operation = await context.store.write("host.provision", lambda s: _provision(s, name))
         context.wake()
         return await context.store.read(lambda s: operation_view(s, operations.get_operation(s, operation)))
 
     @router.post("/hosts/{name}/trust")
     async def trust(name: str, wish: TrustRequest) -> HostView:
-        await context.store.write(lambda s: _trust(s, name, wish.host_key))
+        await context.store.write("host.trust", lambda s: _trust(s, name, wish.host_key))
         context.wake()
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
@@ -96,7 +96,7 @@ def _leaving(router: APIRouter, context: Context) -> None:
 
     async def change(name: str, what: str) -> HostView:
         act = {"drain": _drain, "resume": _resume, "remove": _remove}[what]
-        await context.store.write(lambda s: act(s, fleet.get_host(s, name)))
+        await context.store.write("host.act", lambda s: act(s, fleet.get_host(s, name)))
         context.wake()
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 

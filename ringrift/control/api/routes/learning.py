@@ -51,7 +51,9 @@ def _configs(router: APIRouter, context: Context) -> None:
 
     @router.post("/configs/{key}/enabled")
     async def enable(key: str, wish: EnableRequest) -> ConfigView:
-        await context.store.write(lambda s: learning.enable_config(s, key, wish.enabled, wish.actor))
+        await context.store.write(
+            "config.enable", lambda s: learning.enable_config(s, key, wish.enabled, wish.actor)
+        )
         context.wake()
         return await context.store.read(lambda s: config_view(s, key, context.settings))
 
@@ -89,7 +91,7 @@ def _promotions(router: APIRouter, context: Context) -> None:
     async def promote(wish: PromoteRequest) -> PromotionView:
         if wish.dry_run:
             return await plan(wish.config, wish.model)
-        view, refusal = await context.store.write(lambda s: promote_now(s, wish))
+        view, refusal = await context.store.write("champion.promote", lambda s: promote_now(s, wish))
         if refusal is not None:
             raise refusal
         context.wake()
@@ -101,7 +103,7 @@ def _promotions(router: APIRouter, context: Context) -> None:
             return await context.store.read(
                 lambda s: promotion_view(s, promotion.plan_rollback(s, config), done=False)
             )
-        view = await context.store.write(lambda s: _rollback(s, config))
+        view = await context.store.write("champion.rollback", lambda s: _rollback(s, config))
         context.wake()
         return view
 

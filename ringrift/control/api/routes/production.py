@@ -38,7 +38,7 @@ def _targets(router: APIRouter, context: Context) -> None:
             )
             return target_view(session, production.add_target(session, row, "operator"))
 
-        return await context.store.write(work)
+        return await context.store.write("target.change", work)
 
     @router.get("/targets/{name}")
     async def target(name: str) -> TargetView:
@@ -60,7 +60,7 @@ def _deployments(router: APIRouter, context: Context) -> None:
             begun = production.start_deployment(session, plan, wish.actor)
             return deployment_view(session, begun.id, command)
 
-        view = await context.store.write(work)
+        view = await context.store.write("deployment.order", work)
         context.wake()
         return view
 

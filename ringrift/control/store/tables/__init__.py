@@ -1,6 +1,14 @@
 """Every table of the store. All times are seconds since 1970 by the database's clock."""
 
-from ringrift.control.store.tables.fleet import Agent, EnrolmentToken, Host, HostStateRow
+from ringrift.control.store.tables.fleet import (
+    Agent,
+    EnrolmentToken,
+    Host,
+    HostAuthority,
+    HostKey,
+    HostStateRow,
+    RevokedKey,
+)
 from ringrift.control.store.tables.learning import (
     Alias,
     ConfigRow,
@@ -13,18 +21,32 @@ from ringrift.control.store.tables.learning import (
     Promotion,
     Shard,
 )
-from ringrift.control.store.tables.production import Deployment, Operation, OperationStep, ServingRow, Target
-from ringrift.control.store.tables.record import Event, Setting
-from ringrift.control.store.tables.work import Artifact, Assignment, Job, Result
+from ringrift.control.store.tables.production import (
+    Batch,
+    BatchHost,
+    Debt,
+    Deployment,
+    Operation,
+    OperationStep,
+    ServingRow,
+    Target,
+)
+from ringrift.control.store.tables.record import Alert, Backup, Event, Setting
+from ringrift.control.store.tables.work import Artifact, Assignment, Job, Result, Share, SpotCheck, Throughput
 
 __all__ = [
     "Agent",
+    "Alert",
     "Alias",
     "Artifact",
     "Assignment",
+    "Backup",
+    "Batch",
+    "BatchHost",
     "ConfigRow",
     "Dataset",
     "DatasetShard",
+    "Debt",
     "Deployment",
     "EnrolmentToken",
     "Evaluation",
@@ -32,6 +54,8 @@ __all__ = [
     "Event",
     "Game",
     "Host",
+    "HostAuthority",
+    "HostKey",
     "HostStateRow",
     "Job",
     "Model",
@@ -39,8 +63,12 @@ __all__ = [
     "OperationStep",
     "Promotion",
     "Result",
+    "RevokedKey",
     "ServingRow",
     "Setting",
     "Shard",
+    "Share",
+    "SpotCheck",
     "Target",
+    "Throughput",
 ]

@@ -36,6 +36,36 @@ class Host(SQLModel, table=True):
     release: str | None = None
     """Release put there by the last provisioning; None before the first."""
     facts: dict[str, Any] = document(default_factory=dict)
+    """What its last look found."""
+    kind: str = ""
+    """`cpu_server`, `gpu_container`, `gpu_pod`, `gpu_vm`, `mac`, or empty: not said."""
+    role: str = ""
+    provider: str = ""
+    arch: str = ""
+    """Declared; `facts` has what was seen."""
+    gpu: str = ""
+    gpu_count: int = 0
+    vram_gb: float = 0.0
+    """Of each GPU."""
+    ram_gb: float = 0.0
+    cpus: int = 0
+    disk_gb: float = 0.0
+    reachability: str = "direct"
+    """`direct`, `gateway` (a provider's address and port) or `jump` (through the host `jump`)."""
+    jump: str | None = None
+    spot: bool = False
+    hourly_cost: float | None = None
+    """US dollars; None means not known."""
+    labels: dict[str, str] = document(default_factory=dict)
+    key_how: str = ""
+    """How its key was confirmed: `operator`, `ca` or `first-contact`; `confirmed_by` says who."""
+    key_at: float | None = seconds(default=None)
+    quarantined_until: float | None = seconds(default=None)
+    """When a quarantine ends by itself; None: by a person."""
+    drift: list[str] = document(default_factory=list)
+    """In what the machine differs from what was declared or put there, one line each."""
+    drift_at: float | None = seconds(default=None)
+    """When that was last looked at."""
     added_at: float = seconds()
     changed_at: float = seconds()
 
@@ -48,6 +78,39 @@ class HostStateRow(SQLModel, table=True):
     host: str = Field(foreign_key="host.name", index=True)
     state: str
     reason: str = text(default="")
+    at: float = seconds()
+
+
+class HostKey(SQLModel, table=True):
+    """A key that was pinned for a host, by whom, when and how; the newest is the one in force."""
+
+    __tablename__ = "host_key"
+    id: int | None = Field(default=None, primary_key=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    public_key: str = text()
+    fingerprint: str
+    how: str
+    actor: str
+    at: float = seconds()
+
+
+class RevokedKey(SQLModel, table=True):
+    """A host key that no host may show any more."""
+
+    __tablename__ = "revoked_key"
+    fingerprint: str = Field(primary_key=True)
+    actor: str
+    reason: str = text(default="")
+    at: float = seconds()
+
+
+class HostAuthority(SQLModel, table=True):
+    """An SSH certificate authority whose host certificates are trusted."""
+
+    __tablename__ = "host_authority"
+    fingerprint: str = Field(primary_key=True)
+    public_key: str = text()
+    actor: str
     at: float = seconds()
 
 
@@ -68,6 +131,10 @@ class Agent(SQLModel, table=True):
     telemetry: dict[str, Any] | None = document(default=None, nullable=True)
     spooled: int | None = big(default=None, nullable=True)
     idle_reason: str = text(default="")
+    config_hash: str = ""
+    """Of the settings that it runs with."""
+    numeric_class: str = ""
+    """Architecture, device and library versions under which equal seeds give equal games."""
 
 
 class EnrolmentToken(SQLModel, table=True):

@@ -44,10 +44,63 @@ class Operation(SQLModel, table=True):
     """What to do, fixed at the beginning."""
     error: dict[str, Any] | None = document(default=None, nullable=True)
     deployment: str | None = Field(default=None, foreign_key="deployment.id", index=True)
+    batch: str | None = Field(default=None, index=True)
+    """The batch that started it, if one did."""
+    plan_hash: str | None = None
+    """The one plan that may be carried out; another one found on the host is refused."""
     lock_token: str | None = None
     lock_expires_at: float | None = seconds(default=None)
     began_at: float = seconds()
     ended_at: float | None = seconds(default=None)
+
+
+class Batch(SQLModel, table=True):
+    """One operation on many hosts: a canary first, then waves, until the failure budget is spent."""
+
+    id: str = Field(primary_key=True)
+    kind: str
+    actor: str
+    order: dict[str, Any] = document(default_factory=dict)
+    canary: int
+    """Hosts in the first wave."""
+    width: int
+    """Hosts at the same time afterwards."""
+    budget: int
+    """Failed hosts with which it still goes on."""
+    state: str = Field(index=True)
+    """`running`, `halted`, `cancelled`, `failed` (some hosts) or `succeeded`."""
+    reason: str = ""
+    began_at: float = seconds()
+    ended_at: float | None = seconds(default=None)
+
+
+class BatchHost(SQLModel, table=True):
+    """One host of a batch: `waiting`, `running`, `succeeded`, `failed`, `skipped` or `owed`."""
+
+    __tablename__ = "batch_host"
+    batch: str = Field(primary_key=True, foreign_key="batch.id")
+    host: str = Field(primary_key=True, foreign_key="host.name")
+    position: int
+    wave: int
+    state: str
+    operation: str | None = Field(default=None, foreign_key="operation.id")
+    reason: str = ""
+    ended_at: float | None = seconds(default=None)
+
+
+class Debt(SQLModel, table=True):
+    """An operation that an unreachable host still owes; paid when it returns."""
+
+    id: str = Field(primary_key=True)
+    host: str = Field(foreign_key="host.name", index=True)
+    kind: str
+    order: dict[str, Any] = document(default_factory=dict)
+    batch: str | None = Field(default=None, foreign_key="batch.id")
+    reason: str = ""
+    made_at: float = seconds()
+    paid_at: float | None = seconds(default=None)
+    operation: str | None = Field(default=None, foreign_key="operation.id")
+    """That paid it."""
 
 
 class OperationStep(SQLModel, table=True):

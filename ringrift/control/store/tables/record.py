@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Field, SQLModel
 
-from ringrift.control.store.tables.columns import document, seconds
+from ringrift.control.store.tables.columns import big, document, seconds, text
 
 
 class Event(SQLModel, table=True):
@@ -24,3 +24,41 @@ class Setting(SQLModel, table=True):
 
     key: str = Field(primary_key=True)
     value: dict[str, Any] = document()
+
+
+class Alert(SQLModel, table=True):
+    """One thing that is wrong, grouped by its signature; it is open while `cleared_at` is None."""
+
+    signature: str = Field(primary_key=True)
+    """Kind and subject, such as `host-down:alpha`."""
+    kind: str = Field(index=True)
+    subject: str
+    severity: str
+    """`warning` or `critical`."""
+    message: str = text()
+    count: int = 1
+    """How often it opened."""
+    first_at: float = seconds()
+    last_at: float = seconds()
+    cleared_at: float | None = seconds(default=None)
+    notified_at: float | None = seconds(default=None)
+    notified: str = text(default="")
+    """How the last notification went; empty before the first."""
+    acknowledged_by: str | None = None
+    acknowledged_at: float | None = seconds(default=None)
+
+
+class Backup(SQLModel, table=True):
+    """One copy of database and artifacts, and whether it was read back."""
+
+    id: str = Field(primary_key=True)
+    place: str = text()
+    state: str
+    """`running`, `verified` or `failed`."""
+    size: int = big(default=0)
+    artifacts: int = 0
+    sha256: str = ""
+    """Of its manifest."""
+    reason: str = text(default="")
+    made_at: float = seconds()
+    verified_at: float | None = seconds(default=None)

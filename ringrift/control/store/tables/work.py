@@ -15,6 +15,8 @@ class Artifact(SQLModel, table=True):
     size: int = big()
     stored_at: float = seconds()
     agent: str | None = None
+    deleted_at: float | None = seconds(default=None)
+    """When retention removed the file; the row stays, for what it is named by."""
 
 
 class Job(SQLModel, table=True):
@@ -37,6 +39,10 @@ class Job(SQLModel, table=True):
     avoid: str | None = None
     """Agent that should not get it while another live one can."""
     reason: str = text(default="")
+    log_tail: str = text(default="")
+    """Of the try for which it was quarantined."""
+    needs: dict[str, Any] = document(default_factory=dict)
+    """What a host must have for it: `vram_gb`, `ram_gb`."""
     created_at: float = seconds()
     changed_at: float = seconds()
 
@@ -62,6 +68,46 @@ class Assignment(SQLModel, table=True):
     exit_code: int | None = None
     reason: str = text(default="")
     log_tail: str = text(default="")
+    crashed: bool = False
+    """It failed by dying (a signal, no memory, no words) or vanished; counted towards poison."""
+    credential: str = ""
+    """SHA-256 of the secret without which its results and files are refused."""
+
+
+class Throughput(SQLModel, table=True):
+    """Measured units per hour of a host for a kind of job of a config, a moving average."""
+
+    host: str = Field(primary_key=True, foreign_key="host.name")
+    kind: str = Field(primary_key=True)
+    config: str = Field(primary_key=True)
+    per_hour: float
+    at: float = seconds()
+
+
+class Share(SQLModel, table=True):
+    """An operator's share of the slots for a scope: `kind:train`, `config:hex8_2p`."""
+
+    scope: str = Field(primary_key=True)
+    share: float
+    actor: str
+    changed_at: float = seconds()
+
+
+class SpotCheck(SQLModel, table=True):
+    """A self-played shard whose seed another host plays again; a difference quarantines its producer."""
+
+    __tablename__ = "spot_check"
+    shard: str = Field(primary_key=True, foreign_key="shard.sha256")
+    host: str = Field(foreign_key="host.name")
+    """That played it first."""
+    job: str | None = Field(default=None, foreign_key="job.id")
+    """That plays it again."""
+    checker: str | None = Field(default=None, foreign_key="host.name")
+    state: str = Field(index=True)
+    """`waiting`, `same`, `differs` or `unable`."""
+    reason: str = text(default="")
+    made_at: float = seconds()
+    closed_at: float | None = seconds(default=None)
 
 
 class Result(SQLModel, table=True):
