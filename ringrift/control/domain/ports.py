@@ -29,7 +29,7 @@ class HostSpec:
     jump: HostSpec | None = None
     """The host through which it is reached; None: directly, or at a gateway's address and port."""
     authorities: tuple[str, ...] = ()
-    """Public keys of the certificate authorities whose host certificates are accepted beside the pinned key."""
+    """Public keys of authorities whose host certificates are accepted beside the pinned key."""
     revoked: tuple[str, ...] = ()
     """`SHA256:` fingerprints of keys that must never be accepted."""
     labels: tuple[tuple[str, str], ...] = ()
@@ -69,8 +69,8 @@ class ProvisionOutcome:
 class HostPlan:
     """What provisioning would do on a host as it is now.
 
-    `hash` covers the facts that matter, the wish and every command; `lines` are the changes in words, none when
-    the host is as it should be.
+    `hash` covers the facts that matter, the wish and every command; `lines` are the changes in words, none
+    when the host is as it should be.
     """
 
     hash: str
@@ -123,7 +123,7 @@ class Fleet(Protocol):
     ) -> ProvisionOutcome:
         """Bring a host to the wished state up to a started agent; `token` None keeps its enrolment.
 
-        With `plan_hash` exactly that plan is carried out; raises `Refused` when the host calls for another one.
+        With `plan_hash` exactly that plan is carried out; raises `Refused` when another one is called for.
         """
 
     async def hold_tunnel(
