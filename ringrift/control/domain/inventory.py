@@ -11,13 +11,14 @@ _VARIANTS = {"ti", "super"}
 """Words that make another GPU of the same number."""
 
 ROOM = {"ram_gb": 0.2, "vram_gb": 0.2, "disk_gb": 0.3}
-"""How far a size may be from the declared one, as a share of it: firmware and file systems take their part, and
-makers and programs mean 10^9 or 2^30 bytes by the same letters."""
+"""How far a size may be from the declared one, as a share of it: firmware and file systems take their part,
+and makers and programs mean 10^9 or 2^30 bytes by the same letters."""
 
 
 class Declared(Protocol):
     """The part of a host's row that a look can confirm; empty or 0 means not declared."""
 
+    kind: str
     arch: str
     gpu: str
     gpu_count: int
@@ -30,8 +31,8 @@ class Declared(Protocol):
 def declared_differences(host: Declared, facts: Mapping[str, Any]) -> tuple[str, ...]:
     """Return in what a machine differs from its declaration, one line each, none when it fits.
 
-    Facts: `os`, `arch`, `cpus`, `ram_bytes`, `disk_total_bytes`, `gpus` (a list of `name` and `vram_bytes`). A
-    fact that is missing or None is unknown and no difference.
+    Facts: `os`, `arch`, `cpus`, `ram_bytes`, `disk_total_bytes`, `gpus` (a list of `name` and `vram_bytes`).
+    A fact that is missing or None is unknown, which is no difference.
     """
     lines = [_arch(host.arch, facts.get("arch"))]
     if host.cpus and facts.get("cpus") not in (None, host.cpus):
@@ -60,7 +61,8 @@ def _size(field: str, declared: float, octets: float | None) -> str:
 def _gpus(host: Declared, facts: Mapping[str, Any]) -> list[str]:
     """Compare GPUs; on a Mac only those that are listed, since nothing there lists them for sure."""
     found: list[Mapping[str, Any]] | None = facts.get("gpus")
-    if found is None or (not found and facts.get("os") == "Darwin"):
+    undeclared = not host.kind and not host.gpu_count
+    if found is None or undeclared or (not found and facts.get("os") == "Darwin"):
         return []
     if len(found) != host.gpu_count:
         declared = f"{host.gpu_count} x {host.gpu}" if host.gpu_count else "none"
