@@ -191,7 +191,10 @@ def _batch_tables() -> None:
         sa.Column("wave", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("operation", sa.String(), sa.ForeignKey("operation.id"), nullable=True),
-        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("plan_hash", sa.String(), nullable=True),
+        sa.Column("lines", sa.JSON(), nullable=False),
+        sa.Column("incarnation", sa.String(), nullable=False),
         sa.Column("ended_at", sa.Double(), nullable=True),
     )
     op.create_table(

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Field, SQLModel
 
-from ringrift.control.store.tables.columns import document, seconds
+from ringrift.control.store.tables.columns import document, seconds, text
 
 
 class Target(SQLModel, table=True):
@@ -36,7 +36,7 @@ class Operation(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     kind: str
-    """`provision` or `deploy`."""
+    """`provision`, `restart` or `deploy`."""
     subject: str = Field(index=True)
     host: str = Field(foreign_key="host.name", index=True)
     state: str = Field(index=True)
@@ -75,7 +75,7 @@ class Batch(SQLModel, table=True):
 
 
 class BatchHost(SQLModel, table=True):
-    """One host of a batch: `waiting`, `running`, `succeeded`, `failed`, `skipped` or `owed`."""
+    """One host of a batch: `waiting`, `running`, `baking`, `succeeded`, `failed`, `skipped` or `owed`."""
 
     __tablename__ = "batch_host"
     batch: str = Field(primary_key=True, foreign_key="batch.id")
@@ -84,7 +84,13 @@ class BatchHost(SQLModel, table=True):
     wave: int
     state: str
     operation: str | None = Field(default=None, foreign_key="operation.id")
-    reason: str = ""
+    reason: str = text(default="")
+    plan_hash: str | None = None
+    """Of what the look before the start found to be done; None before that look."""
+    lines: list[str] = document(default_factory=list)
+    """That plan in words."""
+    incarnation: str = ""
+    """The start of the agent that is being watched while the host bakes."""
     ended_at: float | None = seconds(default=None)
 
 
