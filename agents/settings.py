@@ -8,16 +8,16 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from agents.files import write_json
 from ringrift.errors import AccessRefused, BadInput, NotFound
+from ringrift.protocol.jobs import JobKind
 from ringrift.protocol.types import Count, Name, Reply
 
-Kind = Literal["selfplay", "ingest", "train", "evaluate"]
-KINDS: tuple[Kind, ...] = ("selfplay", "ingest", "train", "evaluate")
+KINDS = tuple(JobKind)
 
 GIB = 1 << 30
 CACHE_BYTES = 8 * GIB
@@ -34,7 +34,7 @@ class AgentFile(Reply):
     """SHA-256 prefix of the installed wheel."""
     python: str = ""
     """The interpreter of this host's releases, for the record; the agent runs jobs with its own."""
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[JobKind, ...] = KINDS
     disk_floor_bytes: Count | None = None
     """Lease nothing while less is free; None means the rule of `disk_floor`."""
     cache_bytes: Count = CACHE_BYTES

@@ -63,6 +63,7 @@ class DeadlineSettings:
     ingest: float = bounded(1800.0, 1.0, 864_000.0)
     train: float = bounded(21_600.0, 1.0, 864_000.0)
     evaluate: float = bounded(3600.0, 1.0, 864_000.0)
+    repeat: float = bounded(3600.0, 1.0, 864_000.0)
 
 
 @dataclass(frozen=True)

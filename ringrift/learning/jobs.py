@@ -1,4 +1,4 @@
-"""The four kinds of work, as an agent runs them: a specification and files in, units of work out.
+"""The kinds of work, as an agent runs them: a specification and files in, units of work out.
 
 A unit is emitted only after its files are whole and on disk, so a job that is killed loses at most the unit
 it was working on, and its next try skips the units that were reported. Units are named by (job, sequence) and
@@ -23,7 +23,9 @@ from ringrift.protocol.jobs import (
     EvaluateSpec,
     IngestSpec,
     JobKind,
+    JobSpec,
     PlayerSpec,
+    RepeatSpec,
     SelfplayResult,
     SelfplaySpec,
     TrainSpec,
@@ -60,11 +62,13 @@ def run_job(kind: str, spec: dict[str, Any], inputs: Path, outputs: Path, done: 
         _evaluate(parsed, inputs, outputs, pending, emit)
     elif isinstance(parsed, TrainSpec):
         _train(parsed, inputs, outputs, emit)
+    elif isinstance(parsed, RepeatSpec):
+        _repeat(parsed, inputs, emit)
     else:
         _ingest(parsed, inputs, emit)
 
 
-def _parse(kind: str, spec: dict[str, Any]) -> SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec:
+def _parse(kind: str, spec: dict[str, Any]) -> JobSpec:
     try:
         parsed = parse_spec(spec)
     except ValidationError as error:
@@ -164,6 +168,14 @@ def _ingest(spec: IngestSpec, inputs: Path, emit: Emit) -> None:
 
     progress = Progress(emit, 1.0, "shards")
     _emit_result(emit, 0, ingest_shard(spec, inputs / spec.shard, progress.report), [])
+
+
+def _repeat(spec: RepeatSpec, inputs: Path, emit: Emit) -> None:
+    from ringrift.learning.repeat import repeat_games
+
+    player = _player(spec.origin.player, spec.config, inputs)
+    progress = Progress(emit, len(set(spec.games)) or spec.origin.games_per_shard, "games")
+    _emit_result(emit, 0, repeat_games(spec, inputs / spec.shard, player, progress.report), [])
 
 
 def _player(spec: PlayerSpec, config_key: str, inputs: Path, *, noise: float = 1.0) -> Any:

@@ -8,7 +8,7 @@ of the improved policy all game long. Nobody resigns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,21 +34,24 @@ def check_selfplay(spec: SelfplaySpec) -> None:
 
 
 def play_shard(
-    spec: SelfplaySpec, sequence: int, player: Player, report: Callable[[float], None]
+    spec: SelfplaySpec,
+    sequence: int,
+    player: Player,
+    report: Callable[[float], None],
+    numbers: Sequence[int] = (),
 ) -> list[GameRecord]:
-    """Play the games of shard `sequence`; return their records in order of their numbers.
+    """Play the games of shard `sequence`, or only those with these `numbers`; return their records in order.
 
     `report` gets the number of games played so far, with fractions.
     """
     config = GameConfig.parse(spec.config)
-    seeds = [
-        derive("selfplay", spec.config, spec.seed, sequence, game) for game in range(spec.games_per_shard)
-    ]
+    numbers = numbers or range(spec.games_per_shard)
+    seeds = [derive("selfplay", spec.config, spec.seed, sequence, game) for game in numbers]
     games = [RunningGame(derive(seed, "opening"), RecordBuilder(config.players)) for seed in seeds]
     table = Table(Board(config), games, swap=True, opening_plies=spec.opening_random_plies)
     table.play(lambda turn: _decide(spec, player, seeds, turn), report)
     header = _header(spec, sequence)
-    return [game.record(header, number) for number, game in enumerate(games)]
+    return [game.record(header, number) for number, game in zip(numbers, games, strict=True)]
 
 
 def write_selfplay_shard(

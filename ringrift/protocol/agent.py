@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256, Wire
 
@@ -117,8 +117,8 @@ class BeatReply(Reply):
 
 
 class LeaseRequest(Report):
-    kinds: list[Literal["selfplay", "ingest", "train", "evaluate"]]
-    """What this agent is able to run, in any order."""
+    kinds: Annotated[list[Annotated[str, StringConstraints(max_length=32)]], Field(max_length=32)]
+    """What this agent is able to run, in any order; the controller ignores kinds that it does not know."""
 
 
 class Assignment(Reply):

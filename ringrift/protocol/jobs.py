@@ -10,18 +10,19 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from ringrift.protocol.types import ConfigKey, Count, Finite, Fraction, Seat, Sha256, Wire
 
 
 class JobKind(StrEnum):
-    """The four kinds of work that agents do."""
+    """The kinds of work that agents do."""
 
     SELFPLAY = "selfplay"
     INGEST = "ingest"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    REPEAT = "repeat"
 
 
 class PlayerSpec(Wire):
@@ -112,16 +113,55 @@ class EvaluateSpec(Wire):
     opening_random_plies: Count = 4
 
 
-JobSpec = Annotated[SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec, Field(discriminator="kind")]
-_SPEC: TypeAdapter[SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec] = TypeAdapter(JobSpec)
+class RepeatSpec(Wire):
+    """Play games of one self-play shard again by their seeds, and compare them with that `shard`.
+
+    `sequence` is the shard's number in `origin`. `games` are the numbers of the games to repeat, all of them
+    when empty. With a net only whole shards are repeated: the size of a batch may change the last bits of
+    what a net says, so the repetition must batch as the original did.
+    """
+
+    kind: Literal["repeat"] = "repeat"
+    config: ConfigKey
+    origin: SelfplaySpec
+    sequence: Count
+    shard: Sha256
+    games: list[Count] = []
+
+    @model_validator(mode="after")
+    def _fits_its_origin(self) -> RepeatSpec:
+        if self.origin.config != self.config:
+            raise ValueError(f"config: the shard is of {self.origin.config}")
+        if self.sequence >= self.origin.shards:
+            raise ValueError(f"sequence: the origin has {self.origin.shards} shards")
+        if any(game >= self.origin.games_per_shard for game in self.games):
+            raise ValueError(f"games: a shard of the origin has {self.origin.games_per_shard} games")
+        if self.games and self.origin.player.model:
+            raise ValueError("games: with a net only whole shards can be repeated")
+        return self
 
 
-def parse_spec(data: Any) -> SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec:
+def exact_everywhere(player: PlayerSpec) -> bool:
+    """Tell whether a player chooses the same moves on every machine.
+
+    Others do so only within an equal `numeric_class`: a net's sums depend on the processor, and the
+    logarithms and powers of a search on the C library.
+    """
+    return player.kind == "random"
+
+
+JobSpec = Annotated[
+    SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec | RepeatSpec, Field(discriminator="kind")
+]
+_SPEC: TypeAdapter[JobSpec] = TypeAdapter(JobSpec)
+
+
+def parse_spec(data: Any) -> JobSpec:
     """Read a spec from its JSON object; raise pydantic's ValidationError when it is not one."""
     return _SPEC.validate_python(data)
 
 
-def required_artifacts(spec: SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec) -> list[str]:
+def required_artifacts(spec: JobSpec) -> list[str]:
     """Return the hashes that must be at hand before the job starts, each once, in a stable order."""
     wanted: list[str | None] = []
     if isinstance(spec, SelfplaySpec):
@@ -130,12 +170,14 @@ def required_artifacts(spec: SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpe
         wanted = [spec.shard]
     elif isinstance(spec, TrainSpec):
         wanted = [spec.parent, *spec.shards]
+    elif isinstance(spec, RepeatSpec):
+        wanted = [spec.shard, spec.origin.player.model]
     else:
         wanted = [spec.candidate.model, spec.opponent.model]
     return list(dict.fromkeys(sha for sha in wanted if sha))
 
 
-def sequences(spec: SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec) -> range:
+def sequences(spec: JobSpec) -> range:
     """Return the units of work of a spec."""
     if isinstance(spec, SelfplaySpec):
         return range(spec.shards)
@@ -204,12 +246,24 @@ class EvaluateResult(Wire):
     candidate_seats: Annotated[list[Seat], Field(min_length=2, max_length=4)]
 
 
+class RepeatResult(Wire):
+    """Whether the games came out as the shard holds them. `same` False carries the first difference."""
+
+    kind: Literal["repeat"] = "repeat"
+    config: ConfigKey
+    shard: Sha256
+    same: bool
+    reason: Annotated[str, Field(max_length=500)] = ""
+    games: Count
+    """Number of games that were compared."""
+
+
 JobResult = Annotated[
-    SelfplayResult | IngestResult | TrainResult | EvaluateResult, Field(discriminator="kind")
+    SelfplayResult | IngestResult | TrainResult | EvaluateResult | RepeatResult, Field(discriminator="kind")
 ]
-_RESULT: TypeAdapter[SelfplayResult | IngestResult | TrainResult | EvaluateResult] = TypeAdapter(JobResult)
+_RESULT: TypeAdapter[JobResult] = TypeAdapter(JobResult)
 
 
-def parse_result(data: Any) -> SelfplayResult | IngestResult | TrainResult | EvaluateResult:
+def parse_result(data: Any) -> JobResult:
     """Read a result payload; raise pydantic's ValidationError when impossible."""
     return _RESULT.validate_python(data)

@@ -23,7 +23,7 @@ from ringrift.control.domain.selfplay import SelfplayNeed, wanted_jobs
 from ringrift.control.domain.trigger import TrainingFacts, TrainingLimits, first_failed, training_conditions
 from ringrift.errors import BadInput, Conflict, UsageError
 from ringrift.learning.sprt import Test as SequentialTest
-from ringrift.protocol.jobs import EvaluateSpec, GameResult, PlayerSpec, SelfplaySpec, TrainSpec
+from ringrift.protocol.jobs import EvaluateSpec, GameResult, PlayerSpec, RepeatSpec, SelfplaySpec, TrainSpec
 from tests.control.doubles import Fabrication, sha
 
 LIMITS = TrainingLimits(min_positions=1000, max_data_age=3600.0, min_soft_target_share=0.1)
@@ -242,6 +242,7 @@ SPECS = {
         recipe={"steps": 1, "batch_size": 1, "learning_rate": 0.1},
     ),
 }
+REPEATED = RepeatSpec(config="hex8_2p", origin=SPECS["selfplay"], sequence=1, shard=sha("s"), games=[0, 2])
 
 
 def answer(kind: str, sequence: int) -> tuple[dict, list[str]]:
@@ -292,6 +293,33 @@ def test_an_impossible_result_is_refused_with_its_field(kind: str, change: dict,
     payload, artifacts = answer(kind, sequence)
     with pytest.raises(UsageError, match=field):
         check_result(SPECS[kind], sequence, {**payload, **change}, artifacts)
+
+
+def repeated(**change: object) -> dict:
+    whole = {"kind": "repeat", "config": "hex8_2p", "shard": sha("s"), "same": True, "games": 2}
+    return whole | change
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"same": False, "reason": "game 0 differs at decision 3", "games": 1}]
+)
+def test_a_repetition_tells_that_the_games_are_the_same_or_where_they_differ(change: dict) -> None:
+    assert check_result(REPEATED, 0, repeated(**change), []).kind == "repeat"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"shard": sha("x")}, "shard"),
+        ({"reason": "but"}, "reason"),
+        ({"same": False}, "reason"),
+        ({"games": 1}, "games"),
+        ({"same": False, "reason": "game 0 differs", "games": 3}, "games"),
+    ],
+)
+def test_an_impossible_repetition_is_refused_with_its_field(change: dict, field: str) -> None:
+    with pytest.raises(BadInput, match=f"^{field}"):
+        check_result(REPEATED, 0, repeated(**change), [])
 
 
 def test_a_sequence_outside_the_spec_is_refused() -> None:

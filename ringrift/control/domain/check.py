@@ -16,6 +16,10 @@ from ringrift.protocol.jobs import (
     GameResult,
     IngestResult,
     IngestSpec,
+    JobResult,
+    JobSpec,
+    RepeatResult,
+    RepeatSpec,
     SelfplayResult,
     SelfplaySpec,
     TrainResult,
@@ -23,9 +27,6 @@ from ringrift.protocol.jobs import (
     parse_result,
     sequences,
 )
-
-Spec = SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec
-ResultPayload = SelfplayResult | IngestResult | TrainResult | EvaluateResult
 
 
 def validation_line(error: ValidationError) -> str:
@@ -35,7 +36,7 @@ def validation_line(error: ValidationError) -> str:
     return f"{place}: {first['msg']}"
 
 
-def check_result(spec: Spec, sequence: int, payload: Any, artifacts: Sequence[str]) -> ResultPayload:
+def check_result(spec: JobSpec, sequence: int, payload: Any, artifacts: Sequence[str]) -> JobResult:
     """Read a payload and hold it against the spec that it answers; raise `BadInput` naming the field."""
     try:
         result = parse_result(payload)
@@ -55,6 +56,8 @@ def check_result(spec: Spec, sequence: int, payload: Any, artifacts: Sequence[st
         _train(spec, result, artifacts)
     elif isinstance(spec, EvaluateSpec) and isinstance(result, EvaluateResult):
         _evaluate(spec, sequence, result, artifacts)
+    elif isinstance(spec, RepeatSpec) and isinstance(result, RepeatResult):
+        _repeat(spec, result)
     return result
 
 
@@ -114,6 +117,16 @@ def _evaluate(spec: EvaluateSpec, sequence: int, result: EvaluateResult, artifac
         raise BadInput(f"block: {result.block} is not the sequence {sequence}")
     winners = [game.winner for game in result.games]
     block_wins(GameConfig.parse(spec.config).players, winners, result.candidate_seats)
+
+
+def _repeat(spec: RepeatSpec, result: RepeatResult) -> None:
+    if result.shard != spec.shard:
+        raise BadInput(f"shard: the job is for {spec.shard[:12]}, not {result.shard[:12]}")
+    if result.same == bool(result.reason):
+        raise BadInput("reason: it belongs to a difference, and only to that")
+    asked = len(set(spec.games)) or spec.origin.games_per_shard
+    if result.games > asked or (result.same and result.games != asked):
+        raise BadInput(f"games: the job is for {asked} games, not {result.games}")
 
 
 def claims_differ(claimed: Sequence[GameResult], replayed: Sequence[GameResult]) -> str:

@@ -15,9 +15,8 @@ from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.ids import new_id
 from ringrift.control.store.tables import Assignment, Job, Result
 from ringrift.errors import NotFound
-from ringrift.protocol.jobs import EvaluateSpec, IngestSpec, SelfplaySpec, TrainSpec, sequences
+from ringrift.protocol.jobs import EvaluateSpec, IngestSpec, JobSpec, RepeatSpec, TrainSpec, sequences
 
-Spec = SelfplaySpec | IngestSpec | TrainSpec | EvaluateSpec
 OPEN = ("queued", "leased")
 
 
@@ -29,16 +28,16 @@ def get_job(session: Session, job_id: str) -> Job:
     return job
 
 
-def subject_of(spec: Spec) -> str:
+def subject_of(spec: JobSpec) -> str:
     """Return the hash of what a job is for; empty for self-play."""
-    if isinstance(spec, IngestSpec):
+    if isinstance(spec, IngestSpec | RepeatSpec):
         return spec.shard
     if isinstance(spec, TrainSpec):
         return spec.dataset
     return spec.evaluation if isinstance(spec, EvaluateSpec) else ""
 
 
-def queue_job(session: Session, spec: Spec, work: str, *, avoid: str | None = None) -> Job | None:
+def queue_job(session: Session, spec: JobSpec, work: str, *, avoid: str | None = None) -> Job | None:
     """Queue a job for `work`; None when that work was asked for before."""
     if session.exec(select(Job.id).where(Job.work == work)).first():
         return None

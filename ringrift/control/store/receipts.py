@@ -29,6 +29,7 @@ from ringrift.protocol.jobs import (
     EvaluateResult,
     GameResult,
     IngestResult,
+    JobResult,
     SelfplayResult,
     TrainResult,
     TrainSpec,
@@ -97,7 +98,7 @@ def _apply(
     session: Session,
     job: Job,
     result: Result,
-    payload: SelfplayResult | IngestResult | TrainResult | EvaluateResult,
+    payload: JobResult,
 ) -> None:
     if isinstance(payload, SelfplayResult):
         _add_shard(session, job, result, payload.shard, "selfplay", payload.games)
@@ -106,7 +107,7 @@ def _apply(
         _add_block(session, result, payload)
     elif isinstance(payload, IngestResult):
         _judge_shard(session, payload)
-    else:
+    elif isinstance(payload, TrainResult):
         _add_model(session, job, payload)
 
 
