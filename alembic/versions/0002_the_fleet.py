@@ -42,6 +42,7 @@ ADDED = {
         sa.Column("quarantined_until", sa.Double(), nullable=True),
         sa.Column("drift", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("drift_at", sa.Double(), nullable=True),
+        sa.Column("declared", sa.JSON(), nullable=False, server_default="{}"),
     ),
     "job": (
         sa.Column("log_tail", sa.Text(), nullable=False, server_default=""),

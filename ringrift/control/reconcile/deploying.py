@@ -9,8 +9,8 @@ from sqlmodel import Session
 
 from ringrift.control.domain.ports import DeployOrder, HostSpec, ModelFile, Serving, StepReport
 from ringrift.control.reconcile.context import Context
-from ringrift.control.reconcile.provisioning import host_spec
 from ringrift.control.store import fleet, operations, production
+from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Operation
 from ringrift.errors import CorruptData
 
@@ -25,7 +25,7 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
 
 
 def _spec(session: Session, name: str) -> HostSpec:
-    return host_spec(fleet.get_host(session, name))
+    return host_spec(session, fleet.get_host(session, name))
 
 
 def deploy_order(operation: Operation, existing: Callable[[str], Path]) -> DeployOrder:

@@ -11,26 +11,12 @@ from ringrift.control.domain.ports import HostSpec, ProvisionOutcome, StepEvent,
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import fleet, operations
 from ringrift.control.store.clock import now
-from ringrift.control.store.tables import Host, Operation
+from ringrift.control.store.hostspecs import host_spec
+from ringrift.control.store.tables import Operation
 from ringrift.errors import RingRiftError, Unreachable
 
 _POLL_SECONDS = 0.2
 HEARTBEAT = "heartbeat"
-
-
-def host_spec(host: Host) -> HostSpec:
-    """Return what the SSH room needs to know of a host."""
-    return HostSpec(
-        name=host.name,
-        user=host.user,
-        address=host.address,
-        port=host.port,
-        host_key=host.host_key,
-        root=host.root,
-        python=host.python,
-        identity=host.identity,
-        slots=host.slots,
-    )
 
 
 async def carry_out(context: Context, operation: Operation, token: str, report: StepReport) -> None:
@@ -53,7 +39,7 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
 def _begin(session: Session, name: str) -> tuple[HostSpec, bool]:
     host = fleet.get_host(session, name)
     fleet.set_state(session, host, "provisioning")
-    return host_spec(host), fleet.active_agent(session, name) is not None
+    return host_spec(session, host), fleet.active_agent(session, name) is not None
 
 
 def _installed(session: Session, name: str, outcome: ProvisionOutcome) -> float:

@@ -9,11 +9,11 @@ from sqlmodel import Session, col, select
 from ringrift.control.domain.health import age_text
 from ringrift.control.domain.ports import HostSpec
 from ringrift.control.reconcile.context import Context
-from ringrift.control.reconcile.provisioning import host_spec
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store import fleet
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
+from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Agent, Host
 from ringrift.errors import RingRiftError
 
@@ -61,7 +61,7 @@ def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
         host.restarts, host.restarted_at = host.restarts + 1, now(session)
         session.add(host)
         record(session, CONTROLLER, "agent.restart", host.name, attempt=host.restarts, silence=round(age))
-        chosen.append(host_spec(host))
+        chosen.append(host_spec(session, host))
     return chosen
 
 

@@ -8,9 +8,9 @@ from sqlmodel import Session, col, select
 
 from ringrift.control.domain.ports import HostSpec
 from ringrift.control.reconcile.context import Context
-from ringrift.control.reconcile.provisioning import host_spec
 from ringrift.control.store import production
 from ringrift.control.store.clock import now
+from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.operations import running_operation
 from ringrift.control.store.tables import Host, Target
 from ringrift.errors import RingRiftError
@@ -40,7 +40,7 @@ def _due(session: Session, every: float) -> list[tuple[HostSpec, str, int]]:
         fresh = target.checked_at is not None and time - target.checked_at < every
         absent = host.state == "retired" or host.blocked
         if not fresh and not absent and running_operation(session, "deploy", target.name) is None:
-            due.append((host_spec(host), target.name, target.port))
+            due.append((host_spec(session, host), target.name, target.port))
     return due
 
 

@@ -10,8 +10,8 @@ import time
 from sqlmodel import Session, col, select
 
 from ringrift.control.reconcile.context import Context
-from ringrift.control.reconcile.provisioning import host_spec
 from ringrift.control.store import fleet
+from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Host
 from ringrift.errors import HostKeyChanged, RingRiftError
 
@@ -68,7 +68,7 @@ async def _hold_once(context: Context, name: str) -> tuple[bool, str]:
         context.wake()
 
     try:
-        spec = await context.store.read(lambda s: host_spec(fleet.get_host(s, name)))
+        spec = await context.store.read(lambda s: host_spec(s, fleet.get_host(s, name)))
         await context.fleet.hold_tunnel(spec, context.agents_socket, opened)
     except HostKeyChanged as error:
         return True, error.message

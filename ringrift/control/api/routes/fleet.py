@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-
 from fastapi import APIRouter
 from pydantic import Field
 from sqlmodel import Session, select
 
 from ringrift.control.api.views.hosts import host_view, host_views
 from ringrift.control.api.views.work import operation_view
+from ringrift.control.domain.hostkeys import fingerprint
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import fleet, operations
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import record
 from ringrift.control.store.tables import Agent, Assignment, Host
-from ringrift.errors import BadInput, Conflict, Refused
+from ringrift.errors import Conflict, Refused
 from ringrift.protocol.operator import HostAdd, HostKey, HostView, Line, OperationView, ScanRequest
 from ringrift.protocol.types import Wire
 
@@ -28,23 +25,6 @@ class TrustRequest(Wire):
     """Replace the pinned host key by one that a person has compared."""
 
     host_key: Line = Field(min_length=1)
-
-
-def fingerprint(host_key: str) -> str:
-    """Return the `SHA256:...` fingerprint of an OpenSSH public key; `BadInput` when it is not one."""
-    parts = host_key.split()
-    try:
-        blob = base64.b64decode(parts[1], validate=True)
-        length = int.from_bytes(blob[:4], "big")
-        if len(parts) < 2 or blob[4 : 4 + length].decode("ascii") != parts[0] or len(blob) <= 4 + length:
-            raise ValueError("type and contents differ")
-    except (IndexError, ValueError, binascii.Error) as error:
-        raise BadInput(
-            "host_key: it is not an OpenSSH public key",
-            hint="take it from `hosts scan` or the host's .pub file",
-        ) from error
-    digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-    return f"SHA256:{digest}"
 
 
 def add_routes(router: APIRouter, context: Context) -> None:

@@ -66,6 +66,8 @@ class Host(SQLModel, table=True):
     """In what the machine differs from what was declared or put there, one line each."""
     drift_at: float | None = seconds(default=None)
     """When that was last looked at."""
+    declared: dict[str, Any] = document(default_factory=dict)
+    """What an inventory says beyond the columns: status, region, allow, note and the like."""
     added_at: float = seconds()
     changed_at: float = seconds()
 

@@ -1,0 +1,55 @@
+"""What the SSH room needs to know of a host, from its rows."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, select
+
+from ringrift.control.domain.ports import HostSpec
+from ringrift.control.store.fleet import get_host
+from ringrift.control.store.tables import Host, HostAuthority, RevokedKey
+from ringrift.errors import Refused
+
+JUMPS = 3
+"""Most hosts in a row through which one is reached."""
+
+
+def host_spec(session: Session, host: Host) -> HostSpec:
+    """Return how to log in to a host; `Refused` for one reached in a circle or through too many others."""
+    return _spec(host, _chain(session, host), *_trusted(session))
+
+
+def _chain(session: Session, host: Host) -> list[Host]:
+    """Return the hosts through which a host is reached, the nearest to it first."""
+    chain: list[Host] = []
+    nearest = host
+    while nearest.jump is not None:
+        nearest = get_host(session, nearest.jump)
+        chain.append(nearest)
+        if nearest is host or len(chain) > JUMPS:
+            names = " <- ".join(each.name for each in [host, *chain])
+            raise Refused(f"{host.name} is reached in a circle or through more than {JUMPS} hosts: {names}")
+    return chain
+
+
+def _trusted(session: Session) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the keys of authorities and the fingerprints of revoked keys."""
+    authorities = tuple(session.exec(select(HostAuthority.public_key)).all())
+    return authorities, tuple(session.exec(select(RevokedKey.fingerprint)).all())
+
+
+def _spec(host: Host, chain: list[Host], authorities: tuple[str, ...], revoked: tuple[str, ...]) -> HostSpec:
+    return HostSpec(
+        name=host.name,
+        user=host.user,
+        address=host.address,
+        port=host.port,
+        host_key=host.host_key,
+        root=host.root,
+        python=host.python,
+        identity=host.identity,
+        slots=host.slots,
+        jump=_spec(chain[0], chain[1:], authorities, revoked) if chain else None,
+        authorities=authorities,
+        revoked=revoked,
+        labels=tuple(sorted(host.labels.items())),
+    )
