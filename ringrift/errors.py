@@ -13,7 +13,8 @@ RingRiftError (1)
 ├── NotFound (5)
 ├── Unreachable (6)            controller or host does not answer
 ├── AccessRefused (7)          login, token or host key not accepted
-│   └── HostKeyChanged
+│   ├── HostKeyChanged
+│   └── SessionUnknown     an agent has to say hello again
 ├── CorruptData (8)            a hash, checksum or structure is wrong
 └── EnvironmentProblem (9)     port in use, disk full, database newer than the code
 
@@ -22,17 +23,22 @@ The number is the exit status of `ringrift-ctl`. `code` is the stable name on th
 
 from __future__ import annotations
 
+from ringrift.text import printable
+
 
 class RingRiftError(Exception):
-    """An expected failure: `message` says what and where, `hint` what to do next."""
+    """An expected failure: `message` says what and where, `hint` what to do next.
+
+    Both become harmless lines here, whatever a host or a file put into them.
+    """
 
     code = "error"
     exit_status = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(self.message)
 
     def line(self) -> str:
         """Return the error as the single line that is shown to a person."""
@@ -122,6 +128,16 @@ class HostKeyChanged(AccessRefused):
     """A host showed another key than the pinned one."""
 
     code = "host_key_changed"
+
+
+class SessionUnknown(AccessRefused):
+    """A request names a session that this controller does not know: `challenge` goes into a new hello."""
+
+    code = "session_unknown"
+
+    def __init__(self, message: str, *, hint: str = "", challenge: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.challenge = challenge
 
 
 class CorruptData(RingRiftError):

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
+from ringrift.text import printable
 
 UNKNOWN = "unknown"
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-"""Unicode categories that move the cursor, reorder text or show nothing."""
 
 
 def plain(text: object, limit: int = 2000) -> str:
     """Return text from the wire as one harmless line: whatever is no visible character becomes U+FFFD."""
-    raw = str(text)
-    if raw.isascii() and raw.isprintable() and len(raw) <= limit:
-        return raw
-    cut = raw if len(raw) <= limit else raw[: limit - 1] + "…"
-    return "".join(" " if c in "\n\t" else "\ufffd" if unicodedata.category(c) in _HIDDEN else c for c in cut)
+    return printable(text, limit)
 
 
 def lines(text: object, limit: int = 20_000) -> list[str]:

@@ -7,19 +7,21 @@ import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from ringrift.text import printable
+
 _BYTES = 10 << 20
 _FILES = 5
 
 
 class OneLine(logging.Formatter):
-    """`time level name message`, line breaks folded, so that a record is always one line."""
+    """`time level name message`, line breaks folded, so that a record is always one harmless line."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
-        return super().format(record).replace("\n", " | ")
+        return printable(super().format(record).replace("\n", " | "))
 
 
 def configure_logs(home: Path, level: int = logging.INFO) -> list[logging.Handler]:
