@@ -19,6 +19,7 @@ from hosts.runner import execute
 from hosts.steps import agent_service, service
 from ringrift.control.domain.ports import (
     DeployOrder,
+    HostPlan,
     HostSpec,
     ProvisionOutcome,
     Serving,
@@ -49,13 +50,24 @@ class SshFleet:
         """Return the key that an address shows, without logging in; raises Unreachable."""
         return await self._connector.scan(address, port)
 
-    async def provision(self, host: HostSpec, token: str | None, report: StepReport) -> ProvisionOutcome:
-        """Bring a host to a started agent; `token` None keeps its enrolment. Idempotent and resumable."""
+    async def plan(self, host: HostSpec) -> HostPlan:
+        """Look at a host and say what provisioning would change; changes nothing."""
+        check_root(host.root)
+        built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
+        return await provisioning.look(await self._remote(host), host, built, self._settings)
+
+    async def provision(
+        self, host: HostSpec, token: str | None, report: StepReport, plan_hash: str | None = None
+    ) -> ProvisionOutcome:
+        """Bring a host to a started agent; `token` None keeps its enrolment. Idempotent and resumable.
+
+        Raises Refused, and changes nothing, when `plan_hash` is of another plan than the one called for.
+        """
         check_root(host.root)
         built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
         async with self._changing[host.name]:
             remote = await self._remote(host)
-            return await provisioning.provision(remote, host, built, self._settings, token, report)
+            return await provisioning.provision(remote, host, built, self._settings, token, report, plan_hash)
 
     async def hold_tunnel(
         self, host: HostSpec, agents_socket: Path, opened: Callable[[], Awaitable[None]]

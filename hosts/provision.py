@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hosts import wheel
-from hosts.facts import Facts, Question
+from hosts.facts import Facts, Question, gather
 from hosts.layout import check_root, services
 from hosts.remote import Remote
-from hosts.runner import StepRunner
+from hosts.runner import StepRunner, summary
 from hosts.steps import agent_config, agent_service, environment, folders, release, warmup
+from hosts.steps.commands import Command, digest
 from hosts.steps.wish import Wish
-from ringrift.control.domain.ports import HostSpec, ProvisionOutcome, StepReport
-from ringrift.errors import EnvironmentProblem
+from ringrift.control.domain.ports import HostPlan, HostSpec, ProvisionOutcome, StepReport
+from ringrift.errors import EnvironmentProblem, Refused
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,55 @@ def question_for(host: HostSpec, wish: Wish, name: str, unit: str) -> Question:
     )
 
 
+STEPS: dict[str, Callable[[Facts, Wish], list[Command]]] = {
+    "folders": folders.plan,
+    "release": release.plan,
+    "environment": environment.plan,
+    "warm-up": warmup.plan,
+    "agent configuration": agent_config.plan,
+    "agent service": agent_service.plan,
+}
+"""What provisioning goes through, in this order."""
+_PASSING = {
+    "disk_free_kib": True,
+    "agent": {"enrolled", "identity_token", "token"},
+    "supervised": {"last_exit"},
+}
+"""Facts that change by themselves; where they matter they change the commands."""
+
+
+def plan(facts: Facts, wish: Wish) -> HostPlan:
+    """Return what provisioning would do. A token is not part of a plan, since it is minted when it is needed.
+
+    Raises what a step raises that cannot be carried out on this host.
+    """
+    wish = replace(wish, token=None)
+    commands = {name: step(facts, wish) for name, step in STEPS.items()}
+    content = {
+        "facts": facts.model_dump(mode="json", exclude=_PASSING),
+        "wish": {**asdict(wish), "wheel": ""},
+        "commands": {name: [digest(command) for command in asked] for name, asked in commands.items()},
+    }
+    text = json.dumps(content, sort_keys=True)
+    lines = tuple(f"{name}: {summary(asked)}" for name, asked in commands.items() if asked)
+    return HostPlan(hashlib.sha256(text.encode()).hexdigest(), lines, _recorded(facts))
+
+
+async def look(remote: Remote, host: HostSpec, built: wheel.Release, settings: FleetSettings) -> HostPlan:
+    """Look at the host and return the plan; changes nothing."""
+    wish = wish_for(host, built, "agent", settings)
+    return plan(await gather(remote, _question(host, wish)), wish)
+
+
+def _question(host: HostSpec, wish: Wish) -> Question:
+    return question_for(host, wish, agent_service.NAME, agent_service.unit(host.name))
+
+
+def _require(planned: HostPlan, plan_hash: str | None) -> None:
+    if plan_hash not in (None, planned.hash):
+        raise Refused("the host changed since the plan; plan again")
+
+
 async def provision(
     remote: Remote,
     host: HostSpec,
@@ -69,12 +122,14 @@ async def provision(
     settings: FleetSettings,
     token: str | None,
     report: StepReport,
+    plan_hash: str | None = None,
 ) -> ProvisionOutcome:
     """Take the host through every step. Idempotent; killed anywhere and called again, it resumes."""
     wish = wish_for(host, built, "agent", settings, token)
-    question = question_for(host, wish, agent_service.NAME, agent_service.unit(host.name))
-    runner = StepRunner(remote, question, report)
+    runner = StepRunner(remote, _question(host, wish), report)
     await runner.look()
+    if plan_hash is not None:
+        _require(plan(runner.facts, wish), plan_hash)
     await prepare(runner, wish)
     await runner.step("agent configuration", functools.partial(agent_config.plan, wish=wish))
     await runner.step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,3 +75,8 @@ def describe(command: Command) -> dict[str, Any]:
     if isinstance(command, PutFile) and command.secret:
         data["content"] = "(secret)"
     return data
+
+
+def digest(command: Command) -> str:
+    """Return what tells a command from any other, secrets included, without showing them."""
+    return hashlib.sha256(repr(command).encode()).hexdigest()
