@@ -55,12 +55,12 @@ async def take_over(context: Context) -> None:
     """Begin to reconcile: leases start anew, locks of a former controller fall, tunnels are unknown (P7)."""
     settings = context.settings.agents
 
-    def work(session: fleet.Session) -> None:
+    def work(session: fleet.Session) -> int:
         jobs.extend_leases(session, settings)
-        operations.release_locks(session)
         fleet.tunnels_unknown(session)
+        return operations.begin_epoch(session)
 
-    await context.store.write("leader.take-over", work)
+    context.epoch = await context.store.write("leader.take-over", work)
 
 
 async def watch(context: Context, leadership: Leadership) -> None:

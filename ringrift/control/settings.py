@@ -47,6 +47,8 @@ class AgentSettings:
     """Agent restarts over SSH before its host is quarantined."""
     restart_seconds: float = bounded(60.0, 1.0, 3600.0)
     """Time for a restarted agent to show a heartbeat."""
+    quarantine_seconds: float = bounded(7200.0, 1.0, 31_536_000.0)
+    """How long a quarantine lasts that the controller decided; one by a person has no end."""
     token_seconds: float = bounded(900.0, 10.0, 86_400.0)
     """Life of an enrolment token."""
     heartbeat_wait_seconds: float = bounded(120.0, 0.1, 3600.0)
@@ -140,6 +142,12 @@ class HostSettings:
 
     systemd: int = bounded(1, 0, 1)
     """Keep programs running by systemd where it is usable; else, or with 0, by our supervisor."""
+    drift_seconds: float = bounded(45.0, 1.0, 86_400.0)
+    """How often every ready host is compared with what should be there."""
+    repair_drift: int = bounded(0, 0, 1)
+    """Repair drift as it is found; with 0 it is shown, and `hosts converge` repairs."""
+    bake_seconds: float = bounded(60.0, 0.0, 86_400.0)
+    """How long an updated agent must beat without a crash before it counts as healthy."""
 
 
 @dataclass(frozen=True)

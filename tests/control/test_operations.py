@@ -186,10 +186,13 @@ class TestProvisioning:
     async def test_a_superseded_runner_writes_neither_steps_nor_an_end(self, world: World) -> None:
         await add_host(world)
         identity = await begin_provision(world)
-        assert await world.write(lambda s: operations.claim(s, identity, "old"))
-        assert not await world.write(lambda s: operations.claim(s, identity, "new"))
-        await world.write(operations.release_locks)
-        assert await world.write(lambda s: operations.claim(s, identity, "new"))
+        assert await world.write(lambda s: operations.claim(s, identity, "old", 0))
+        assert not await world.write(lambda s: operations.claim(s, identity, "new", 0))
+        assert await world.write(lambda s: operations.renew(s, identity, "old"))
+        epoch = await world.write(operations.begin_epoch)
+        assert not await world.write(lambda s: operations.renew(s, identity, "old"))
+        assert not await world.write(lambda s: operations.claim(s, identity, "old", epoch - 1))
+        assert await world.write(lambda s: operations.claim(s, identity, "new", epoch))
         late = StepEvent("facts", "done")
         assert not await world.write(lambda s: operations.record_step(s, identity, "old", late))
         assert await world.write(lambda s: operations.finish_operation(s, identity, "old")) is None
@@ -199,9 +202,9 @@ class TestProvisioning:
     async def test_an_expired_lock_can_be_taken(self, world: World) -> None:
         await add_host(world)
         identity = await begin_provision(world)
-        await world.write(lambda s: operations.claim(s, identity, "old"))
+        await world.write(lambda s: operations.claim(s, identity, "old", 0))
         await world.write(lambda s: s.execute(text("UPDATE operation SET lock_expires_at = 1")))
-        assert await world.write(lambda s: operations.claim(s, identity, "new"))
+        assert await world.write(lambda s: operations.claim(s, identity, "new", 0))
 
 
 class TestHeartbeatOfTheWrongRelease:

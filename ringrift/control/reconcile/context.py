@@ -62,6 +62,8 @@ class Context:
     started: float = field(default_factory=time.monotonic)
     leading: bool = True
     """Whether this controller reconciles; on Postgres only one does."""
+    epoch: int = 0
+    """Of its last take-over: operations are taken up only while it is the newest."""
 
     def wake(self) -> None:
         """Let every reconciler make a pass now instead of at its next time."""

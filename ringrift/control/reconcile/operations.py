@@ -11,7 +11,7 @@ from contextlib import suppress
 from sqlmodel import Session
 
 from ringrift.control.domain.ports import StepEvent, StepReport
-from ringrift.control.reconcile import deploying, provisioning
+from ringrift.control.reconcile import deploying, provisioning, restarting
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import operations
 from ringrift.control.store.tables import Operation
@@ -21,7 +21,11 @@ _log = logging.getLogger("ringrift.operations")
 _AT_ONCE = 16
 
 Act = Callable[[Context, Operation, str, StepReport], Awaitable[None]]
-_ACTS: dict[str, Act] = {"provision": provisioning.carry_out, "deploy": deploying.carry_out}
+_ACTS: dict[str, Act] = {
+    "provision": provisioning.carry_out,
+    "restart": restarting.carry_out,
+    "deploy": deploying.carry_out,
+}
 
 
 async def step(context: Context) -> bool:
@@ -35,7 +39,7 @@ async def step(context: Context) -> bool:
             continue
         token = secrets.token_hex(16)
         if await context.store.write(
-            "operation.claim", lambda s, o=operation, t=token: operations.claim(s, o.id, t)
+            "operation.claim", lambda s, o=operation, t=token: operations.claim(s, o.id, t, context.epoch)
         ):
             busy.add(key)
             context.flights.start(key, _run(context, operation, token))
@@ -51,10 +55,12 @@ async def _run(context: Context, operation: Operation, token: str) -> None:
             "operation.step", lambda s: operations.record_step(s, operation.id, token, event)
         )
 
-    renewal = asyncio.create_task(_renew(context, operation.id, token))
+    renewal = asyncio.create_task(_renew(context, operation.id, token, asyncio.current_task()))
     error: RingRiftError | None = None
     try:
         await _ACTS[operation.kind](context, operation, token, report)
+    except operations.Superseded:
+        _log.warning("%s of %s is carried on by another controller", operation.kind, operation.subject)
     except RingRiftError as failure:
         error = failure
     except Exception as failure:
@@ -79,7 +85,13 @@ async def _fail(context: Context, operation: Operation, token: str, error: RingR
     await context.store.write("operation.failed", work)
 
 
-async def _renew(context: Context, operation_id: str, token: str) -> None:
+async def _renew(context: Context, operation_id: str, token: str, runner: asyncio.Task[None] | None) -> None:
+    """Keep the lock; stop the runner once it was taken away."""
     while True:
         await asyncio.sleep(operations.LOCK_SECONDS / 3)
-        await context.store.write("operation.renew", lambda s: operations.claim(s, operation_id, token))
+        kept = await context.store.write(
+            "operation.renew", lambda s: operations.renew(s, operation_id, token)
+        )
+        if not kept and runner is not None:
+            runner.cancel()
+            return

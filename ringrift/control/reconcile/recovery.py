@@ -57,6 +57,7 @@ def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
         if host.restarts >= settings.restarts:
             reason = f"its agent is silent ({age_text(age)}) after {host.restarts} restarts"
             fleet.set_state(session, host, "quarantined", reason)
+            host.quarantined_until = now(session) + settings.quarantine_seconds
             continue
         host.restarts, host.restarted_at = host.restarts + 1, now(session)
         session.add(host)

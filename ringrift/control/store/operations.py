@@ -12,11 +12,17 @@ from ringrift.control.domain.states import OPERATION, advance
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.ids import new_id
-from ringrift.control.store.tables import Operation, OperationStep
+from ringrift.control.store.tables import Operation, OperationStep, Setting
 from ringrift.errors import NotFound, RingRiftError
 
 LOCK_SECONDS = 60.0
 """A lock is renewed every third of this while its operation runs."""
+EPOCH = "leader.epoch"
+"""How often a controller has begun to reconcile; only the newest may take up operations."""
+
+
+class Superseded(Exception):
+    """Another controller carries the operation on: leave everything as it is."""
 
 
 def get_operation(session: Session, operation_id: str) -> Operation:
@@ -35,6 +41,8 @@ def start_operation(
     actor: str,
     order: dict[str, Any],
     deployment: str | None = None,
+    batch: str | None = None,
+    plan_hash: str | None = None,
 ) -> Operation:
     """Begin an operation; the reconciler carries it out."""
     operation = Operation(
@@ -45,11 +53,14 @@ def start_operation(
         state="running",
         order=order,
         deployment=deployment,
+        batch=batch,
+        plan_hash=plan_hash,
         began_at=now(session),
     )
     session.add(operation)
     session.flush()
-    record(session, actor, f"{kind}.started", subject, operation=operation.id, order=order)
+    more = {"batch": batch, "plan": plan_hash} if batch or plan_hash else {}
+    record(session, actor, f"{kind}.started", subject, operation=operation.id, order=order, **more)
     return operation
 
 
@@ -73,26 +84,60 @@ def latest_operation(session: Session, kind: str, subject: str) -> Operation | N
     return session.exec(query.order_by(col(Operation.began_at).desc())).first()
 
 
-def claim(session: Session, operation_id: str, token: str) -> bool:
-    """Take the lock of a running operation, or renew it; False when somebody else holds it."""
+def claim(session: Session, operation_id: str, token: str, epoch: int) -> bool:
+    """Take the free lock of a running operation; False when somebody else holds it, or leads by now.
+
+    Locks and steps are telemetry of a change that has audit rows for its begin and its end: they write none.
+    """
+    if epoch != current_epoch(session):
+        return False
     time = now(session)
     free = col(Operation.lock_token).is_(None) | (col(Operation.lock_expires_at) < time)
+    return _lock(session, operation_id, token, time, free)
+
+
+def renew(session: Session, operation_id: str, token: str) -> bool:
+    """Keep a lock that is held; False when it was taken away, and then it must not come back."""
+    return _lock(session, operation_id, token, now(session), col(Operation.lock_token) == token)
+
+
+def _lock(session: Session, operation_id: str, token: str, time: float, allowed: Any) -> bool:
     taken = session.execute(
         update(Operation)
-        .where(col(Operation.id) == operation_id, col(Operation.state) == "running")
-        .where(free | (col(Operation.lock_token) == token))
+        .where(col(Operation.id) == operation_id, col(Operation.state) == "running", allowed)
         .values(lock_token=token, lock_expires_at=time + LOCK_SECONDS)
     )
     return bool(taken.rowcount == 1)
 
 
-def release_locks(session: Session) -> None:
-    """Drop every lock: called by the one controller that begins to reconcile."""
+def current_epoch(session: Session) -> int:
+    """Return the epoch of the controller that leads; 0 before the first."""
+    row = session.get(Setting, EPOCH)
+    return int(row.value["epoch"]) if row is not None else 0
+
+
+def begin_epoch(session: Session) -> int:
+    """Drop every lock and return a new epoch: called by the one controller that begins to reconcile.
+
+    Whoever led before can neither renew its locks nor take new ones, and its steps and ends are not written.
+    """
+    row = session.get(Setting, EPOCH) or Setting(key=EPOCH, value={})
+    row.value = {"epoch": current_epoch(session) + 1}
+    session.add(row)
     session.execute(
         update(Operation)
         .where(col(Operation.state) == "running")
         .values(lock_token=None, lock_expires_at=None)
     )
+    return int(row.value["epoch"])
+
+
+def guard(session: Session, operation_id: str, token: str) -> Operation:
+    """Return the operation that `token` holds; otherwise `Superseded` undoes the unit of work."""
+    operation = held(session, operation_id, token)
+    if operation is None:
+        raise Superseded(operation_id)
+    return operation
 
 
 def held(session: Session, operation_id: str, token: str) -> Operation | None:
