@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.chain import GENESIS, ChainCheck, Entry, digest, verify
-from ringrift.control.store.clock import now
+from ringrift.control.store.clock import database_now, now
 from ringrift.control.store.tables import Event, Setting
 
 HEAD = "audit.head"
 CONTROLLER = "controller"
 """Actor of changes that no person and no agent asked for."""
 
+_settings, _events = Setting.__table__, Event.__table__  # type: ignore[attr-defined]
+_HEAD = select(_settings.c.value, database_now()).where(_settings.c.key == HEAD)
+_APPEND = insert(_events)
+_BEGIN = insert(_settings).values(key=bindparam("head"), value=bindparam("new_value"))
+_MOVE = update(_settings).where(_settings.c.key == bindparam("head")).values(value=bindparam("new_value"))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an audit row tells: who did what to which subject. `detail` must be JSON."""
+
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, Any]
+
 
 def record(session: Session, actor: str, action: str, subject: str, **detail: Any) -> None:
     """Append an audit row, chained to the row before. `detail` must be JSON."""
-    head = session.get(Setting, HEAD) or Setting(key=HEAD, value={"id": 0, "digest": GENESIS})
-    entry = Entry(head.value["id"] + 1, now(session), actor, action, subject, detail)
-    link = digest(head.value["digest"], entry)
-    session.add(Event(**vars(entry), digest=link))
-    head.value = {"id": entry.id, "digest": link}
-    session.add(head)
+    record_all(session, [Told(actor, action, subject, detail)])
+
+
+def record_all(session: Session, told: Sequence[Told]) -> None:
+    """Append audit rows in this order, each chained to the one before, in three statements for all."""
+    if not told:
+        return
+    connection = session.connection()
+    row = connection.execute(_HEAD).first()
+    last: dict[str, Any] = row[0] if row else {"id": 0, "digest": GENESIS}
+    at = row[1] if row else now(session)
+    link, rows = last["digest"], []
+    for number, item in enumerate(told, last["id"] + 1):
+        entry = Entry(number, at, item.actor, item.action, item.subject, item.detail)
+        link = digest(link, entry)
+        rows.append({**vars(entry), "digest": link})
+    connection.execute(_APPEND, rows)
+    head = {"head": HEAD, "new_value": {"id": last["id"] + len(told), "digest": link}}
+    connection.execute(_MOVE if row else _BEGIN, head)
 
 
 def verify_chain(session: Session) -> ChainCheck:
