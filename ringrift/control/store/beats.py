@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Row, bindparam, update
-from sqlalchemy import select as columns
-from sqlmodel import Session, col, select
+from sqlalchemy import Row, Table, bindparam, select, update
+from sqlmodel import Session
 
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store import jobs
@@ -20,38 +19,28 @@ from ringrift.protocol.agent import BeatReply, BeatRequest, Progress, Standing
 STOPPING = ("draining", "quarantined", "retired")
 """Host states in which its agent finishes what runs and takes nothing new."""
 
+_agents, _assignments, _hosts, _jobs = (
+    cast(Table, table.__table__)  # type: ignore[attr-defined]
+    for table in (Agent, Assignment, Host, Job)
+)
 _AGENTS = (
-    columns(
-        Agent.id, Agent.revoked_at, Agent.incarnation, Host.name, Host.state, Host.restarts, Host.restarted_at
+    select(
+        _agents.c["id", "revoked_at", "incarnation"],
+        _hosts.c["name", "state", "restarts", "restarted_at"],
     )
-    .join(Host, col(Host.name) == col(Agent.host))
-    .where(col(Agent.id).in_(bindparam("ids", expanding=True)))
+    .join(_hosts, _hosts.c.name == _agents.c.host)
+    .where(_agents.c.id.in_(bindparam("ids", expanding=True)))
 )
 _HELD = (
-    columns(
-        Assignment.id, Assignment.agent, Assignment.state, Assignment.epoch, Job.epoch, Assignment.expires_at
-    )
-    .join(Job, col(Job.id) == col(Assignment.job))
-    .where(col(Assignment.id).in_(bindparam("ids", expanding=True)))
+    select(_assignments.c["id", "agent", "state", "epoch", "expires_at"], _jobs.c.epoch.label("newest"))
+    .join(_jobs, _jobs.c.id == _assignments.c.job)
+    .where(_assignments.c.id.in_(bindparam("ids", expanding=True)))
 )
-_agents, _assignments, _hosts = (table.__table__ for table in (Agent, Assignment, Host))  # type: ignore[attr-defined]
+_TOLD = ("beat_at", "version", "release", "telemetry", "spooled", "config_hash", "numeric_class")
 _NOTE_AGENT = (
     update(_agents)
     .where(_agents.c.id == bindparam("agent"))
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in (
-                "beat_at",
-                "version",
-                "release",
-                "telemetry",
-                "spooled",
-                "config_hash",
-                "numeric_class",
-            )
-        }
-    )
+    .values({name: bindparam(f"new_{name}") for name in _TOLD})
 )
 _NOTE_PROGRESS = (
     update(_assignments)
@@ -155,7 +144,7 @@ def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: 
     session.add(agent)
     kept = {item.assignment for item in request.running}
     query = select(Assignment).where(Assignment.agent == agent.id, Assignment.state == "running")
-    for assignment in session.exec(query).all():
+    for assignment in session.scalars(query).all():
         if assignment.id in kept:
             assignment.incarnation = request.incarnation
             session.add(assignment)
