@@ -1,16 +1,29 @@
-"""The controller's own SSH key, and the care that any private key file gets."""
+"""Who logs in where: the controller's own SSH key, the care that any private key file gets, fit names."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 
 import asyncssh
 
-from ringrift.errors import AccessRefused, NotFound
+from ringrift.control.domain.ports import HostSpec
+from ringrift.errors import AccessRefused, BadInput, NotFound
 
 COMMENT = "ringrift-controller"
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,63}")
+_ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}(%[A-Za-z0-9_.-]{1,32})?")
+
+
+def check_login(host: HostSpec) -> None:
+    """Raise BadInput for a user or address that is none, or that another program could take for an option."""
+    for what, text, form in (("user", host.user, _USER), ("address", host.address, _ADDRESS)):
+        if not form.fullmatch(text):
+            raise BadInput(
+                f"{host.name} has a bad SSH {what}: {text[:80]!r}", hint="correct the host's record"
+            )
 
 
 def controller_key(home: Path) -> Path:
