@@ -20,6 +20,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """One line of printable text."""
 
+User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
+"""A host name or an IP address."""
+
 
 class ErrorBody(Reply):
     code: str
@@ -59,8 +63,8 @@ class HostAdd(Wire):
     """Add a host with its pinned key. `python` names an existing interpreter, then it is only checked."""
 
     name: Name
-    user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
-    address: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
+    user: User
+    address: Address
     port: Port = 22
     host_key: Line
     confirmed_by: Literal["fingerprint", "confirmation"]

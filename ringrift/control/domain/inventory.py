@@ -1,10 +1,17 @@
-"""What a host is declared to be, compared with what a look at it found."""
+"""What an inventory would change, and in what machines differ from what they are declared to be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
+from ringrift.control.domain.hostkeys import fingerprint
+from ringrift.control.domain.inventory_file import Entry, columns
+from ringrift.control.domain.inventory_text import InventoryFile, ReadEntry
+
+JUMPS = 3
+"""Most hosts in a row through which one is reached."""
 GIGA = 1e9
 _SAME_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 _VARIANTS = {"ti", "super"}
@@ -83,3 +90,127 @@ def _same_gpu(declared: str, gpu: Mapping[str, Any]) -> bool:
     numbers = [word for word in wanted if any(c.isdigit() for c in word)] or wanted[:1]
     words = set(shown.replace("-", " ").split())
     return all(number in shown for number in numbers) and _VARIANTS & set(wanted) == _VARIANTS & words
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """What importing one entry would do. `columns` are those of the host's row, `changes` their names."""
+
+    name: str
+    outcome: Literal["added", "changed", "unchanged", "refused"]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    host_key: str | None = None
+    state: str = ""
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+Known = Mapping[str, Mapping[str, Any]]
+"""Name -> the columns of its row."""
+
+
+def plan_import(file: InventoryFile, known: Known) -> tuple[PlannedRow, ...]:
+    """Return one row per entry, in the file's order; rows that are refused say why and what to do."""
+    rows = {read.name: _planned(read, file, known.get(read.name)) for read in file.entries}
+    while True:
+        found = {name: error for name, error in _together(rows, known) if not rows[name].errors}
+        if not found:
+            return tuple(rows.values())
+        for name, error in found.items():
+            rows[name] = replace(rows[name], outcome="refused", errors=(error,))
+
+
+def _planned(read: ReadEntry, file: InventoryFile, known: Mapping[str, Any] | None) -> PlannedRow:
+    """Plan one entry by itself."""
+    entry = read.entry
+    if entry is None:
+        return PlannedRow(read.name, "refused", errors=read.errors)
+    wanted = columns(entry, file.credentials)
+    print_ = fingerprint(entry.ssh.host_key) if entry.ssh.host_key else entry.ssh.fingerprint
+    warnings = tuple(_doubts(entry, known))
+    if known is None:
+        if "address" not in wanted:
+            return PlannedRow(read.name, "refused", errors=("ssh.host: it is redacted, give the address",))
+        state, reason = first_state(entry, read.name)
+        wanted |= {"fingerprint": print_ or "", "draining": entry.status == "draining"}
+        return PlannedRow(read.name, "added", wanted, (), entry.ssh.host_key, state, reason, warnings)
+    if print_ and known["fingerprint"] not in ("", print_):
+        words = f"pinned is {known['fingerprint']}; after a look at the machine: {trust_command(read.name)}"
+        return PlannedRow(read.name, "refused", errors=(f"ssh.host_key: {print_} is another key, {words}",))
+    if "address" not in wanted:
+        overlay = known["declared"].get("overlay_address")
+        wanted["declared"] = wanted["declared"] | {"overlay_address": overlay}
+    if print_:
+        wanted["fingerprint"] = print_
+    changes = tuple(name for name, value in wanted.items() if known[name] != value)
+    key = entry.ssh.host_key if not known["host_key"] else None
+    outcome: Literal["changed", "unchanged"] = "changed" if changes or key else "unchanged"
+    return PlannedRow(read.name, outcome, wanted, changes, key, known["state"], known["reason"], warnings)
+
+
+def first_state(entry: Entry, name: str) -> tuple[str, str]:
+    """Return state and reason of a host that is imported for the first time: nothing is believed ready."""
+    if entry.status == "retired":
+        return "retired", "the inventory calls it retired"
+    if entry.status == "offline":
+        return "unreachable", "the inventory calls it offline"
+    if entry.status == "quarantined":
+        return "quarantined", "the inventory calls it quarantined"
+    return "new", "" if entry.ssh.host_key else NO_KEY.format(command=trust_command(name))
+
+
+NO_KEY = "no host key is pinned, so nothing connects to it: {command}"
+
+
+def trust_command(name: str) -> str:
+    """Return the command that pins a host's key."""
+    return f"ringrift-ctl hosts trust {name}"
+
+
+def _doubts(entry: Entry, known: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield what is allowed and yet looks wrong."""
+    if entry.kind is None:
+        yield "kind: it is not said"
+    elif entry.kind.startswith("gpu_") and entry.gpu is None:
+        yield f"gpu: a {entry.kind} without one"
+    elif entry.kind == "cpu_server" and entry.gpu is not None:
+        yield "gpu: a cpu_server has one"
+    if entry.network.reachability == "unreachable" and entry.status not in ("offline", "retired"):
+        yield f"network.reachability: unreachable, yet it is called {entry.status}"
+    if known is not None and (entry.status == "retired") != (known["state"] == "retired"):
+        command = "hosts remove" if entry.status == "retired" else "hosts add"
+        yield f"status: the file says {entry.status}, here it is {known['state']}: ringrift-ctl {command}"
+
+
+def _together(rows: Mapping[str, PlannedRow], known: Known) -> Iterator[tuple[str, str]]:
+    """Yield (name, error) for what is wrong between entries, or between one and the hosts that are known."""
+    merged = {name: host for name, host in known.items() if name not in rows}
+    for name, row in rows.items():
+        if not row.errors:
+            merged[name] = {**known.get(name, {}), **row.columns, "state": row.state}
+    places: dict[tuple[Any, ...], str] = {}
+    for name, host in merged.items():
+        if host["state"] == "retired":
+            continue
+        place = (host["jump"], host["address"], host["port"])
+        other = places.setdefault(place, name)
+        if other != name and name in rows:
+            yield name, f"ssh.host: {host['address']} port {host['port']} is {other}'s already"
+    for name, row in rows.items():
+        if not row.errors and (error := _jump_error(name, merged)):
+            yield name, error
+
+
+def _jump_error(name: str, hosts: Known) -> str:
+    """Return what is wrong with the way to a host through others."""
+    way = [name]
+    while (following := hosts[way[-1]]["jump"]) is not None:
+        if following not in hosts or hosts[following]["state"] == "retired":
+            return f"network.jump: there is no host {following} to go through"
+        if following in way or len(way) > JUMPS:
+            names = " -> ".join([*way, following])
+            return f"network.jump: a circle, or more than {JUMPS} hosts to go through: {names}"
+        way.append(following)
+    return ""

@@ -14,7 +14,7 @@ def _machine(**following: str) -> Machine:
 
 
 HOST = _machine(
-    new="provisioning retired",
+    new="provisioning quarantined unreachable retired",
     provisioning="ready quarantined unreachable new retired provisioning draining",
     ready="provisioning draining quarantined unreachable retired",
     draining="provisioning ready quarantined unreachable retired new",
@@ -41,6 +41,13 @@ MODEL = _machine(
     rejected="",
 )
 EVALUATION = _machine(running="accepted rejected superseded", accepted="", rejected="", superseded="running")
+BATCH = _machine(
+    running="succeeded failed halted cancelled",
+    halted="running cancelled",
+    succeeded="",
+    failed="",
+    cancelled="",
+)
 OPERATION = _machine(running="succeeded failed", succeeded="", failed="")
 
 

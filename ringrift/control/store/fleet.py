@@ -32,6 +32,8 @@ def set_state(session: Session, host: Host, state: str, reason: str = "", actor:
     if before != state:
         advance(HOST, f"host {host.name}", before, state)
     host.state, host.reason, host.changed_at = state, reason, now(session)
+    if state != "quarantined":
+        host.quarantined_until = None
     session.add(host)
     session.add(HostStateRow(host=host.name, state=state, reason=reason, at=host.changed_at))
     record(session, actor, "host.state", host.name, before=before, state=state, reason=reason)
@@ -43,6 +45,32 @@ def reachable_state(host: Host) -> str:
     if host.release is None:
         return "new"
     return "draining" if host.draining else "ready"
+
+
+def quarantine(session: Session, host: Host, reason: str, seconds: float | None, actor: str) -> None:
+    """Keep work away from a host, for a time or (`seconds` None) until a person ends it."""
+    set_state(session, host, "quarantined", reason, actor)
+    host.quarantined_until = None if seconds is None else now(session) + seconds
+    session.add(host)
+    record(session, actor, "host.quarantine", host.name, reason=reason, seconds=seconds)
+
+
+def expired_quarantines(session: Session) -> list[Host]:
+    """Return the quarantined hosts whose time is over."""
+    query = select(Host).where(Host.state == "quarantined", col(Host.quarantined_until) <= now(session))
+    return list(session.exec(query.order_by(col(Host.name))).all())
+
+
+def end_quarantines(session: Session, hosts: list[Host]) -> None:
+    """Let hosts work again."""
+    for host in hosts:
+        set_state(session, host, reachable_state(host), "its quarantine is over")
+
+
+def history(session: Session, name: str, limit: int) -> list[HostStateRow]:
+    """Return the changes of a host's state, newest first."""
+    query = select(HostStateRow).where(HostStateRow.host == get_host(session, name).name)
+    return list(session.exec(query.order_by(col(HostStateRow.id).desc()).limit(limit)).all())
 
 
 def tunnel_opened(session: Session, name: str) -> None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from sqlmodel import Session, select
 
+from ringrift.control.domain.inventory import JUMPS, trust_command
 from ringrift.control.domain.ports import HostSpec
 from ringrift.control.store.fleet import get_host
 from ringrift.control.store.tables import Host, HostAuthority, RevokedKey
 from ringrift.errors import Refused
 
-JUMPS = 3
-"""Most hosts in a row through which one is reached."""
-
 
 def host_spec(session: Session, host: Host) -> HostSpec:
-    """Return how to log in to a host; `Refused` for one reached in a circle or through too many others."""
-    return _spec(host, _chain(session, host), *_trusted(session))
+    """Return how to log in to a host.
+
+    Raises `Refused` where nothing tells its machine from another one (no pinned key, no authority), and for
+    one that is reached in a circle or through too many others.
+    """
+    chain, (authorities, revoked) = _chain(session, host), _trusted(session)
+    for each in (host, *chain):
+        if not each.host_key and not authorities:
+            raise Refused(f"no host key of {each.name} is pinned", hint=trust_command(each.name))
+    return _spec(host, chain, authorities, revoked)
 
 
 def _chain(session: Session, host: Host) -> list[Host]:

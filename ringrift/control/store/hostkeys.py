@@ -1,0 +1,107 @@
+"""Which keys machines may show: pinned ones with their history, revoked ones, and authorities."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+
+from ringrift.control.domain.hostkeys import bare_key, fingerprint
+from ringrift.control.domain.inventory import trust_command
+from ringrift.control.store.clock import now
+from ringrift.control.store.events import record
+from ringrift.control.store.fleet import get_host, set_state
+from ringrift.control.store.tables import Host, HostAuthority, HostKey, RevokedKey
+from ringrift.errors import HostKeyChanged, NotFound, Refused
+
+OPERATOR, AUTHORITY, FIRST_CONTACT = "operator", "ca", "first-contact"
+"""How a key was confirmed: compared with a fingerprint, by an authority, or by a look at what was shown."""
+
+
+def pin(session: Session, host: Host, public_key: str, how: str, actor: str) -> None:
+    """Pin a key; a host that waited for one may be connected to from now on.
+
+    Raises `Refused` for a revoked key, and `HostKeyChanged` where a first contact shows another key than the
+    fingerprint that came with the inventory.
+    """
+    key, print_ = bare_key(public_key), fingerprint(public_key)
+    if session.get(RevokedKey, print_) is not None:
+        raise Refused(
+            f"host key {print_} is revoked", hint=f"give {host.name} a new key on the machine itself"
+        )
+    if not host.host_key and host.fingerprint not in ("", print_) and how == FIRST_CONTACT:
+        raise HostKeyChanged(
+            f"{host.name} shows {print_}, the inventory says {host.fingerprint}; nothing was pinned",
+            hint=f"if the inventory is wrong: {trust_command(host.name)} --fingerprint {print_}",
+        )
+    before, same = host.fingerprint, host.host_key == key
+    host.host_key, host.fingerprint, host.blocked = key, print_, False
+    if not same:
+        host.key_how, host.key_at, host.confirmed_by = how, now(session), actor
+        session.add(
+            HostKey(host=host.name, public_key=key, fingerprint=print_, how=how, actor=actor, at=host.key_at)
+        )
+        record(session, actor, "host.trusted", host.name, before=before, fingerprint=print_, how=how)
+    session.add(host)
+    if host.release is None and host.state in ("new", "unreachable"):
+        set_state(session, host, "new", "", actor)
+
+
+def pinned_keys(session: Session, name: str) -> list[HostKey]:
+    """Return every key that was pinned for a host, newest first."""
+    query = select(HostKey).where(HostKey.host == get_host(session, name).name)
+    return list(session.exec(query.order_by(col(HostKey.id).desc())).all())
+
+
+def revoked_keys(session: Session) -> dict[str, RevokedKey]:
+    """Return the revoked keys by fingerprint."""
+    return {row.fingerprint: row for row in session.exec(select(RevokedKey)).all()}
+
+
+def revoke(session: Session, print_: str, reason: str, actor: str) -> list[str]:
+    """Refuse a key from now on, whoever shows it; hosts that it is pinned for are blocked and returned."""
+    query = select(Host).where(Host.fingerprint == print_, Host.state != "retired").order_by(col(Host.name))
+    hosts = session.exec(query).all()
+    if session.get(RevokedKey, print_) is None:
+        session.add(RevokedKey(fingerprint=print_, actor=actor, reason=reason, at=now(session)))
+        names = [host.name for host in hosts]
+        record(session, actor, "host.key-revoked", print_, reason=reason, hosts=names)
+    for host in hosts:
+        host.blocked, host.tunnel = True, "closed"
+        host.tunnel_reason = f"its host key {print_} is revoked: {reason}"
+        session.add(host)
+        if host.state in ("new", "ready", "draining", "unreachable"):
+            set_state(session, host, "unreachable", host.tunnel_reason, actor)
+    return [host.name for host in hosts]
+
+
+def silent(session: Session, name: str, reason: str) -> None:
+    """Note that a host that waits for its first contact does not answer, whatever it is declared to be."""
+    host = get_host(session, name)
+    if host.state == "new":
+        said = host.declared.get("status")
+        words = f"declared {said}, but {reason}" if said not in (None, "new") else reason
+        set_state(session, host, "unreachable", words)
+
+
+def authorities(session: Session) -> list[HostAuthority]:
+    """Return the authorities, oldest first."""
+    return list(session.exec(select(HostAuthority).order_by(col(HostAuthority.at))).all())
+
+
+def add_authority(session: Session, public_key: str, actor: str) -> None:
+    """Trust host certificates of an authority; adding it again changes nothing."""
+    print_ = fingerprint(public_key, "public_key")
+    if session.get(HostAuthority, print_) is None:
+        key = bare_key(public_key, "public_key")
+        session.add(HostAuthority(fingerprint=print_, public_key=key, actor=actor, at=now(session)))
+        record(session, actor, "host.authority-added", print_)
+
+
+def remove_authority(session: Session, print_: str, actor: str) -> None:
+    """Trust an authority no longer; `NotFound` for an unknown one."""
+    row = session.get(HostAuthority, print_)
+    if row is None:
+        raise NotFound(
+            f"no authority {print_}", hint="`ringrift-ctl hosts authorities list` shows the known ones"
+        )
+    session.delete(row)
+    record(session, actor, "host.authority-removed", print_)
