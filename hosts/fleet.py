@@ -12,6 +12,7 @@ from hosts import health, tunnel, wheel
 from hosts import provision as provisioning
 from hosts.connection import Connector
 from hosts.facts import Facts, Question, gather
+from hosts.gate import still_good
 from hosts.layout import check_root
 from hosts.provision import FleetSettings
 from hosts.remote import Remote
@@ -28,8 +29,6 @@ from ringrift.control.domain.ports import (
 )
 from ringrift.errors import NotFound
 
-Login = tuple[str, str, int, str, str | None]
-
 
 class SshFleet:
     """One cached connection per host, shared by tunnel, provisioning and deployment.
@@ -41,14 +40,14 @@ class SshFleet:
         self._home = home
         self._settings = settings or FleetSettings()
         self._connector = Connector(home)
-        self._open: dict[str, tuple[Login, Remote]] = {}
+        self._open: dict[str, tuple[HostSpec, Remote]] = {}
         self._connecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while a host is changed, so that two operations on it never mix."""
 
-    async def scan(self, address: str, port: int) -> list[ShownKey]:
+    async def scan(self, address: str, port: int, jump: HostSpec | None = None) -> list[ShownKey]:
         """Return the key that an address shows, without logging in; raises Unreachable."""
-        return await self._connector.scan(address, port)
+        return await self._connector.scan(address, port, jump)
 
     async def plan(self, host: HostSpec) -> HostPlan:
         """Look at a host and say what provisioning would change; changes nothing."""
@@ -116,13 +115,12 @@ class SshFleet:
     async def _remote(self, host: HostSpec) -> Remote:
         """Return the host's open connection, or a new one where there is none or the login has changed."""
         async with self._connecting[host.name]:
-            login = (host.user, host.address, host.port, host.host_key, host.identity)
-            before, remote = self._open.pop(host.name, (None, None))
-            if remote is None or remote.connection.is_closed() or before != login:
+            before, remote = self._open.pop(host.name, (host, None))
+            if remote is None or not still_good(remote.connection, before, host):
                 if remote is not None:
                     remote.connection.close()
                 remote = Remote(host.name, await self._connector.connect(host))
-            self._open[host.name] = (login, remote)
+            self._open[host.name] = (host, remote)
             return remote
 
     async def _facts(self, remote: Remote, host: HostSpec, release: str = "") -> Facts:

@@ -12,6 +12,9 @@ from hosts.entry import CUT
 from ringrift.control.domain.ports import HostSpec
 from ringrift.errors import AccessRefused, RingRiftError, Unreachable
 
+_SHOWN = "shown_host_key"
+"""What a connection remembers: the accepted key or certificate in SSH's binary form."""
+
 
 class Gate(asyncssh.SSHClient):
     """Judges the key that a server shows, in the place of asyncssh's own lists of known hosts.
@@ -30,6 +33,7 @@ class Gate(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Take over the judgement; asyncssh calls this before the first byte of the handshake."""
         conn.validate_server_host_key = self._judge  # type: ignore[method-assign]
+        self._connection = conn
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of what the connection needed."""
@@ -42,7 +46,24 @@ class Gate(asyncssh.SSHClient):
             self.untrusted = error
             raise asyncssh.HostKeyNotVerifiable(error.what) from None
         self.accepted = True
+        self._connection.set_extra_info(**{_SHOWN: key_data})
         return key
+
+
+def still_good(connection: asyncssh.SSHClientConnection, before: HostSpec, now: HostSpec) -> bool:
+    """Tell whether a connection stands, leads to where the host is now, and its key is still trusted."""
+    if connection.is_closed() or _way(before) != _way(now):
+        return False
+    try:
+        keys.judge(keys.trust_in(now), connection.get_extra_info(_SHOWN))
+    except keys.UntrustedKey:
+        return False
+    return True
+
+
+def _way(host: HostSpec) -> tuple[object, ...]:
+    jump = (*_way(host.jump), host.jump.host_key) if host.jump else None
+    return host.user, host.address, host.port, host.identity, jump
 
 
 def failed_handshake(host: HostSpec, gate: Gate, error: Exception) -> RingRiftError:

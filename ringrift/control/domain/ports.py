@@ -112,8 +112,8 @@ class Serving:
 class Fleet(Protocol):
     """Hosts over SSH."""
 
-    async def scan(self, address: str, port: int) -> list[ShownKey]:
-        """Return the keys that an address shows, without logging in."""
+    async def scan(self, address: str, port: int, jump: HostSpec | None = None) -> list[ShownKey]:
+        """Return the keys that an address shows, through a jump host if one is given, without logging in."""
 
     async def plan(self, host: HostSpec) -> HostPlan:
         """Look at a host and say what provisioning would change; changes nothing."""
