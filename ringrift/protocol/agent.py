@@ -26,6 +26,10 @@ ASSIGNMENT_HEADER = "x-ringrift-assignment"
 """`<assignment>:<credential>`: for which assignment a file is fetched or put."""
 ARTIFACTS = f"{PREFIX}/artifacts"
 """GET and PUT `ARTIFACTS/{sha256}`; GET honours `Range: bytes=n-`."""
+CHUNK_HEADER = "x-ringrift-chunk"
+"""SHA-256 of the bytes of a chunk, which is what its request signs."""
+CHUNK_BYTES = 8 << 20
+"""Most that one chunk may hold."""
 
 
 def signing_text(method: str, path: str, body: bytes) -> bytes:
@@ -189,3 +193,16 @@ class ArtifactReceipt(Reply):
 
     sha256: Sha256
     size: int
+
+
+class PartialUpload(Reply):
+    """How many bytes of an upload in chunks are here; the next chunk begins there."""
+
+    received: int
+
+
+class ArtifactUrl(Reply):
+    """An address in the bucket for one file of one assignment; None: fetch or put it here."""
+
+    url: str | None
+    seconds: int

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import io
+import struct
+import zipfile
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +39,22 @@ RELEASE = "abcdef012345"
 def sha(*parts: object) -> str:
     """Return a SHA-256 that stands for these words."""
     return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+
+
+def shard(*words: object) -> bytes:
+    """Return bytes with the structure of a shard, made of these words."""
+    end = " ".join(map(str, words)).encode()
+    frames = ((b"H", b"{}"), (b"G", b""), (b"E", end))
+    parts = [kind + struct.pack("<II", len(data), zlib.crc32(kind + data)) + data for kind, data in frames]
+    return b"RRSHARD2" + b"".join(parts)
+
+
+def checkpoint(*words: object) -> bytes:
+    """Return bytes with the structure of a checkpoint, made of these words."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), " ".join(map(str, words)))
+    return buffer.getvalue()
 
 
 def client(app: FastAPI, **headers: str) -> httpx.AsyncClient:
@@ -180,7 +200,7 @@ class Fabrication:
         ]
 
     def _selfplay(self, spec: SelfplaySpec, sequence: int) -> tuple[dict[str, Any], list[bytes]]:
-        content = f"shard {spec.seed} {sequence}".encode()
+        content = shard("shard", spec.seed, sequence)
         name = hashlib.sha256(content).hexdigest()
         self.shards[name] = self._games(spec.config, spec.games_per_shard, spec.seed, sequence)
         payload = {
@@ -211,7 +231,7 @@ class Fabrication:
         }
 
     def _train(self, spec: TrainSpec) -> tuple[dict[str, Any], list[bytes]]:
-        content = f"model {spec.dataset} {spec.parent}".encode()
+        content = checkpoint("model", spec.dataset, spec.parent)
         payload = {
             "kind": "train",
             "config": spec.config,
@@ -229,7 +249,7 @@ class Fabrication:
 
     def _evaluate(self, spec: EvaluateSpec, sequence: int) -> tuple[dict[str, Any], list[bytes]]:
         players = GameConfig.parse(spec.config).players
-        content = f"block {spec.evaluation} {sequence}".encode()
+        content = shard("block", spec.evaluation, sequence)
         name = hashlib.sha256(content).hexdigest()
         games = self._games(spec.config, players, spec.evaluation, sequence)
         for seat, game in enumerate(games, 1):

@@ -6,7 +6,7 @@ import hashlib
 
 from ringrift.control.store.tables import Game
 from tests.control import stage
-from tests.control.doubles import client, sha
+from tests.control.doubles import client, sha, shard
 from tests.control.world import CONFIG, World
 
 
@@ -55,13 +55,9 @@ async def test_an_unknown_an_ambiguous_and_an_impossible_id_are_told_apart(world
 
 
 async def test_an_artifact_comes_byte_for_byte_and_only_with_the_token(world: World) -> None:
-    content = bytes(range(256)) * 5
+    content = shard("some games")
     digest = hashlib.sha256(content).hexdigest()
-
-    async def body():
-        yield content
-
-    await world.context.artifacts.put(digest, body())
+    await (await world.agent("alpha")).upload(content)
     answer = await world.http.get(f"/v1/artifacts/{digest}")
     assert (answer.status_code, answer.content) == (200, content)
     assert (await client(world.operators_app).get(f"/v1/artifacts/{digest}")).status_code == 401

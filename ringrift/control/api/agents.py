@@ -2,70 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
-from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse
-from pydantic import BaseModel, ValidationError
-from sqlmodel import Session
-from starlette.requests import ClientDisconnect
-
-from ringrift.control.api import errors
-from ringrift.control.api.signatures import bounded_body, signed_body, signed_upload
-from ringrift.control.domain.check import validation_line
+from ringrift.control.api import errors, transfers
+from ringrift.control.api.beating import BeatWindow
+from ringrift.control.api.signatures import bounded_body, open_session, parse, signed_body
+from ringrift.control.api.work import Answer, answers
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import beats, fleet, leasing
-from ringrift.control.store.clock import now
-from ringrift.control.store.events import record
-from ringrift.control.store.receipts import accept_result
-from ringrift.control.store.tables import Artifact
-from ringrift.errors import BadInput, CorruptData
-from ringrift.protocol.agent import (
-    ARTIFACTS,
-    BEAT,
-    ENROL,
-    FINISH,
-    LEASE,
-    RESULTS,
-    ArtifactReceipt,
-    BeatReply,
-    BeatRequest,
-    EnrolReply,
-    EnrolRequest,
-    FinishReply,
-    FinishRequest,
-    LeaseReply,
-    LeaseRequest,
-    ResultReply,
-    ResultRequest,
-)
+from ringrift.control.store import fleet
+from ringrift.protocol.agent import ENROL, EnrolReply, EnrolRequest
+from ringrift.protocol.sessions import SESSION, SessionReply
 
-Body = TypeVar("Body", bound=BaseModel)
 _TOKEN_BODY = 4096
 
 
-def parse(cls: type[Body], body: bytes) -> Body:
-    """Read a request body; `BadInput` naming the field."""
-    try:
-        return cls.model_validate_json(body)
-    except ValidationError as error:
-        raise BadInput(validation_line(error)) from error
-
-
 def agents_app(context: Context) -> FastAPI:
-    """Return the agents' API over the controller's parts."""
+    """Return the agents' API over the controller's parts.
+
+    `ringrift.control.api.protocol` answers most requests of the paths in `answers` before they come here.
+    """
     app = FastAPI(title="RingRift agents' API", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
-    _work_routes(app, context)
-    _artifact_routes(app, context)
+    app.state.context, app.state.window = context, BeatWindow(context)
+    _first_contact(app, context)
+    for path, answer in answers(context, app.state.window).items():
+        _work_route(app, context, path, answer)
+    transfers.add_routes(app, context)
     return app
 
 
-def _work_routes(app: FastAPI, context: Context) -> None:
-    async def signed(request: Request, cls: type[Body]) -> tuple[str, Body]:
-        agent, body = await signed_body(request, context.store, context.settings.limits.body_bytes)
-        return agent, parse(cls, body)
-
+def _first_contact(app: FastAPI, context: Context) -> None:
     @app.post(ENROL)
     async def enrol(request: Request) -> EnrolReply:
         wish = parse(EnrolRequest, await bounded_body(request, _TOKEN_BODY))
@@ -74,65 +41,18 @@ def _work_routes(app: FastAPI, context: Context) -> None:
         )
         return EnrolReply(agent=agent)
 
-    @app.post(BEAT)
-    async def beat(request: Request) -> BeatReply:
-        agent, wish = await signed(request, BeatRequest)
-        return await context.store.write(
-            "agent.beat", lambda s: beats.beat(s, agent, wish, context.settings.agents)
-        )
-
-    @app.post(LEASE)
-    async def lease(request: Request) -> LeaseReply:
-        agent, wish = await signed(request, LeaseRequest)
-        reply = await context.store.write(
-            "agent.lease", lambda s: leasing.lease(s, agent, wish.kinds, context.settings)
-        )
-        if reply.assignment is not None:
-            context.wake()
-        return reply
-
-    @app.post(RESULTS)
-    async def results(request: Request) -> ResultReply:
-        agent, wish = await signed(request, ResultRequest)
-        reply = await context.store.write(
-            "agent.result", lambda s: accept_result(s, agent, wish, context.settings.agents)
-        )
-        context.wake()
-        return reply
-
-    @app.post(FINISH)
-    async def finish(request: Request) -> FinishReply:
-        agent, wish = await signed(request, FinishRequest)
-        reply = await context.store.write(
-            "agent.finish", lambda s: leasing.finish(s, agent, wish, context.settings.agents)
-        )
-        context.wake()
-        return reply
+    @app.post(SESSION)
+    async def hello(request: Request) -> SessionReply:
+        return await open_session(context, request.headers, await bounded_body(request, _TOKEN_BODY))
 
 
-def _artifact_routes(app: FastAPI, context: Context) -> None:
-    @app.put(ARTIFACTS + "/{sha256}")
-    async def upload(sha256: str, request: Request) -> ArtifactReceipt:
-        context.artifacts.path(sha256)
-        agent = await signed_upload(request, context.store, sha256)
-        length = request.headers.get("content-length", "")
-        announced = int(length) if length.isdigit() else None
-        try:
-            size = await context.artifacts.put(sha256, request.stream(), announced)
-        except ClientDisconnect as error:
-            raise CorruptData(f"upload {sha256[:12]} was cut off", hint="send it again") from error
-        await context.store.write("artifact.stored", lambda s: note_artifact(s, sha256, size, agent))
-        return ArtifactReceipt(sha256=sha256, size=size)
-
-    @app.get(ARTIFACTS + "/{sha256}")
-    async def download(sha256: str, request: Request) -> FileResponse:
-        await signed_body(request, context.store, 0)
-        path = context.artifacts.existing(sha256)
-        return FileResponse(path, media_type="application/octet-stream")
+def _work_route(app: FastAPI, context: Context, path: str, answer: Answer) -> None:
+    @app.post(path)
+    async def work(request: Request) -> Response:
+        agent, body = await signed_body(request, context.store, context.settings.limits.body_bytes)
+        return as_json(await answer(agent, body))
 
 
-def note_artifact(session: Session, sha256: str, size: int, agent: str) -> None:
-    """Write that an artifact is stored; once."""
-    if session.get(Artifact, sha256) is None:
-        session.add(Artifact(sha256=sha256, size=size, stored_at=now(session), agent=agent))
-        record(session, agent, "artifact.stored", sha256, size=size)
+def as_json(reply: BaseModel) -> Response:
+    """Return a reply as its JSON."""
+    return Response(reply.model_dump_json(), media_type="application/json")

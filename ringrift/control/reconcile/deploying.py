@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlmodel import Session
@@ -18,7 +18,8 @@ from ringrift.errors import CorruptData
 async def carry_out(context: Context, operation: Operation, token: str, report: StepReport) -> None:
     """Hand the order to the SSH room, verify the answer and record what serves where."""
     spec = await context.store.read(lambda s: _spec(s, operation.host))
-    order = deploy_order(operation, context.artifacts.existing)
+    names = {entry["sha256"] for entry in operation.order["models"]}
+    order = deploy_order(operation, {sha: await context.artifacts.existing(sha) for sha in names})
     serving = await context.fleet.deploy(spec, order, report)
     _verify(order, serving)
     await context.store.write("deploy.served", lambda s: _served(s, operation, token, serving))
@@ -28,10 +29,10 @@ def _spec(session: Session, name: str) -> HostSpec:
     return host_spec(session, fleet.get_host(session, name))
 
 
-def deploy_order(operation: Operation, existing: Callable[[str], Path]) -> DeployOrder:
+def deploy_order(operation: Operation, files: Mapping[str, Path]) -> DeployOrder:
     """Return the order of an operation with the files of its models."""
     models = tuple(
-        ModelFile(entry["config"], entry["sha256"], existing(entry["sha256"]), entry["generation"])
+        ModelFile(entry["config"], entry["sha256"], files[entry["sha256"]], entry["generation"])
         for entry in operation.order["models"]
     )
     return DeployOrder(

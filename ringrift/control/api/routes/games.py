@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
+from ringrift.control.api.transfers import file_response
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store.games import find_game, newest_games
 from ringrift.control.store.tables import Game
@@ -29,8 +30,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
     @router.get("/artifacts/{sha256}")
     async def artifact(sha256: str) -> FileResponse:
-        path = context.artifacts.existing(sha256)
-        return FileResponse(path, media_type="application/octet-stream")
+        return await file_response(context, sha256)
 
 
 def _view(game: Game) -> GameView:

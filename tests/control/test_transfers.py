@@ -1,0 +1,138 @@
+"""Uploads in chunks: taken up again, checked at the end, set aside when wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import httpx
+import pytest
+
+from ringrift.control.store.artifacts import mark_deleted
+from ringrift.control.store.tables import Artifact
+from ringrift.protocol import agent as wire
+from tests.control.doubles import ScriptedAgent, checkpoint, shard
+from tests.control.world import World
+
+
+def name_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def put(
+    agent: ScriptedAgent,
+    name: str,
+    offset: int,
+    chunk: bytes,
+    last: bool = False,
+    signed: bytes | None = None,
+) -> httpx.Response:
+    digest = name_of(chunk if signed is None else signed)
+    path = f"{wire.ARTIFACTS}/{name}?offset={offset}{'&last=1' if last else ''}"
+    headers = agent.signed(wire.streaming_signing_text("PUT", path, digest)) | {wire.CHUNK_HEADER: digest}
+    return await agent.http.put(path, content=chunk, headers=headers)
+
+
+async def received(agent: ScriptedAgent, name: str) -> int:
+    path = f"{wire.ARTIFACTS}/{name}/partial"
+    answer = await agent.http.get(path, headers=agent.signed(wire.signing_text("GET", path, b"")))
+    return answer.json()["received"]
+
+
+@pytest.mark.parametrize("content", [shard("x" * 5000), checkpoint("y" * 5000)])
+async def test_an_upload_goes_on_where_it_was_cut_also_after_a_restart(world: World, content: bytes) -> None:
+    alpha, name = await world.agent("alpha"), name_of(content)
+    assert await received(alpha, name) == 0
+    assert (await put(alpha, name, 0, content[:2000])).json() == {"received": 2000}
+    await world.restart()
+    assert await received(alpha, name) == 2000
+    again = await put(alpha, name, 1500, content[1500:3000])
+    assert again.json() == {"received": 3000}, "what is here already changes nothing"
+    gap = await put(alpha, name, 4000, content[4000:])
+    assert gap.status_code == 409 and "go on at 3000" in gap.json()["error"]["hint"]
+    done = await put(alpha, name, 3000, content[3000:], last=True)
+    assert done.json() == {"sha256": name, "size": len(content)}
+    assert (await alpha.download(name)).content == content
+    assert await received(alpha, name) == len(content)
+    assert (await put(alpha, name, len(content), b"", last=True)).json() == done.json()
+
+
+async def test_agents_do_not_meet_in_one_unfinished_upload(world: World) -> None:
+    alpha, beta = await world.agent("alpha"), await world.agent("beta")
+    content = shard("one")
+    await put(alpha, name_of(content), 0, b"rubbish")
+    assert await received(beta, name_of(content)) == 0
+    assert (await put(beta, name_of(content), 0, content, last=True)).status_code == 200
+
+
+async def test_a_chunk_that_was_not_signed_is_refused(world: World) -> None:
+    alpha, content = await world.agent("alpha"), shard("one")
+    other = await put(alpha, name_of(content), 0, content, signed=b"other bytes")
+    assert other.status_code == 422 and "other bytes than were signed" in other.json()["error"]["message"]
+    path = f"{wire.ARTIFACTS}/{name_of(content)}?offset=0"
+    headers = {wire.CHUNK_HEADER: name_of(content), wire.AGENT_HEADER: alpha.id}
+    assert (await alpha.http.put(path, content=content, headers=headers)).status_code == 401
+    assert await received(alpha, name_of(content)) == 0
+
+
+async def test_a_chunk_may_hold_8_mib(world: World) -> None:
+    alpha = await world.agent("alpha")
+    answer = await put(alpha, name_of(b""), 0, bytes(wire.CHUNK_BYTES + 1))
+    assert answer.status_code == 422 and "larger than 8388608 bytes" in answer.json()["error"]["message"]
+
+
+BROKEN = {
+    "cut off": shard("words")[:-1],
+    "goes on": shard("words") + b"more",
+    "damaged": shard("words").replace(b"words", b"wards"),
+    "no games": shard("words")[:8] + shard("words")[-14:],
+    "neither": b"some other file",
+    "empty": b"",
+    "the checkpoint is cut off": checkpoint("weights")[:-10],
+    "has no content": checkpoint("weights").replace(b"data.pkl", b"date.pkl"),
+}
+
+
+@pytest.mark.parametrize("why", BROKEN)
+async def test_a_file_of_broken_structure_is_set_aside_with_its_reason(world: World, why: str) -> None:
+    alpha, content = await world.agent("alpha"), BROKEN[why]
+    refused = await put(alpha, name_of(content), 0, content, last=True)
+    assert refused.status_code == 422 and refused.json()["error"]["code"] == "corrupt_data"
+    reason = refused.json()["error"]["message"]
+    assert why in reason or why == "empty"
+    files = list((world.home / "artifacts" / "quarantine").iterdir())
+    assert [file.read_bytes() for file in files] == [content]
+    events = [event for event in await world.get("/events") if event["action"] == "artifact.quarantined"]
+    assert [event["detail"]["reason"] for event in events] == [reason] and events[0]["actor"] == alpha.id
+    assert await received(alpha, name_of(content)) == 0, "the next try begins anew"
+    assert (await alpha.download(name_of(content))).status_code == 404
+
+
+async def test_other_bytes_than_named_are_set_aside(world: World) -> None:
+    alpha, content = await world.agent("alpha"), shard("one")
+    refused = await put(alpha, name_of(b"another"), 0, content, last=True)
+    assert f"it arrived as {name_of(content)[:12]}" in refused.json()["error"]["message"]
+
+
+async def test_a_removed_artifact_says_so_and_comes_back_when_it_is_sent_again(world: World) -> None:
+    alpha, content = await world.agent("alpha"), shard("one")
+    name = name_of(content)
+    await put(alpha, name, 0, content, last=True)
+    await world.write(lambda s: mark_deleted(s, name, "nothing references it"))
+    gone = await alpha.download(name)
+    assert gone.status_code == 404 and "was removed by retention" in gone.json()["error"]["message"]
+    assert await received(alpha, name) == 0
+    assert (await put(alpha, name, 0, content, last=True)).status_code == 200
+    assert (await alpha.download(name)).content == content
+    actions = [event["action"] for event in await world.get("/events") if event["subject"] == name]
+    assert actions == ["artifact.stored", "artifact.deleted", "artifact.revived"]
+    assert (await world.read(lambda s: s.get(Artifact, name))).deleted_at is None
+
+
+async def test_in_a_folder_there_is_no_address_and_without_an_assignment_none_at_all(world: World) -> None:
+    alpha = await world.agent("alpha")
+    path = f"{wire.ARTIFACTS}/{name_of(b'')}/url?method=put"
+    headers = alpha.signed(wire.signing_text("GET", path, b""))
+    assert (await alpha.http.get(path, headers=headers)).status_code == 401
+    answer = json.loads((await alpha.http.get(path, headers=headers)).content)
+    assert "no running assignment" in answer["error"]["message"]
