@@ -10,6 +10,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,12 +76,12 @@ def start_host(home, tmp_path):
         root: Path | None = None,
         python: str | None = sys.executable,
         authorized: str | None = None,
-        **forwarding: bool,
+        **options: Any,
     ) -> Host:
         folder = tmp_path / f"sshd-{name}"
         line = authorized or (home / "ssh" / "id_ed25519.pub").read_text()
         address = f"127.0.0.{2 + len(started)}"
-        server = sshd.start(folder, address, 0, line, kind=kind, **forwarding)
+        server = sshd.start(folder, address, 0, line, kind=kind, **options)
         root = root or tmp_path / f"root-{name}"
         login = (server.user, server.address, server.port, server.host_key)
         started.append(Host(HostSpec(name, *login, str(root), python, None), folder, root))

@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,10 +63,12 @@ def start(
     kind: Kind | None = None,
     socket_forwarding: bool = True,
     port_forwarding: bool = True,
+    settings: Sequence[str] = (),
 ) -> Sshd:
     """Start a server, or return the one that this folder's record names if it still runs.
 
-    `port` 0 takes a free one; `authorized` is a public key line; `kind` None takes OpenSSH where installed.
+    `port` 0 takes a free one; `authorized` is a public key line; `kind` None takes OpenSSH where installed;
+    `settings` are further lines of sshd_config. A `host_key` that lies in the folder is used.
     Raises EnvironmentProblem when the port is in use or the server does not come up.
     """
     running = status(folder)
@@ -78,7 +81,7 @@ def start(
     port = _free_port(address, port)
     public, fingerprint = _host_key(folder)
     _write(folder / "authorized_keys", authorized.strip() + "\n")
-    place = _Place(folder, address, port, socket_forwarding, port_forwarding)
+    place = _Place(folder, address, port, socket_forwarding, port_forwarding, tuple(settings))
     process = _spawn(_openssh_argv(place) if kind == "openssh" else _double_argv(place), place)
     born = psutil.Process(process.pid).create_time()
     server = Sshd(kind, address, port, getpass.getuser(), public, fingerprint, process.pid, born)
@@ -161,6 +164,7 @@ class _Place:
     port: int
     sockets: bool
     ports: bool
+    settings: tuple[str, ...]
 
 
 def _free_port(address: str, port: int) -> int:
@@ -213,6 +217,7 @@ def _configuration(place: _Place) -> str:
         f"AllowTcpForwarding {'yes' if place.ports else 'no'}",
         "Subsystem sftp internal-sftp",
         f'SetEnv "HOME={place.folder / "home"}"',
+        *place.settings,
     ]
     return "\n".join(lines) + "\n"
 
