@@ -6,12 +6,56 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from ringrift.protocol.operator import HostKey, Line
-from ringrift.protocol.types import Name, Reply, Wire
+from ringrift.protocol.types import Line, Name, Reply, Wire
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 KeyHow = Literal["operator", "ca", "first-contact"]
 """How a key was confirmed: compared with a fingerprint, by an authority, or by a look at what was shown."""
+
+
+class HostKey(Reply):
+    """`public_key` in OpenSSH form (type and base64, no comment); `fingerprint` as `SHA256:...`."""
+
+    type: str
+    fingerprint: str
+    public_key: str
+
+
+class HostDetails(Reply):
+    """What the row of a host tells beside its state: the machine, its price, its key, its drift."""
+
+    kind: str = ""
+    role: str = ""
+    provider: str = ""
+    region: str = ""
+    arch: str = ""
+    gpu: str = ""
+    gpu_count: int = 0
+    vram_gb: float = 0.0
+    """Of each GPU; sizes as declared, 0 means not declared."""
+    ram_gb: float = 0.0
+    cpus: int = 0
+    disk_gb: float = 0.0
+    slots: int = 1
+    reachability: str = "direct"
+    jump: str | None = None
+    spot: bool = False
+    hourly_cost: float | None = None
+    """US dollars; None means not known."""
+    labels: dict[str, str] = {}
+    note: str = ""
+    pinned: bool = True
+    """Whether a host key is pinned; until then nothing connects to it."""
+    blocked: bool = False
+    """It showed another key, or its key is revoked."""
+    key_how: str = ""
+    confirmed_by: str = ""
+    key_age: float | None = None
+    quarantined_for: float | None = None
+    """Seconds until its quarantine ends by itself; None: by a person, or it is in none."""
+    drift: list[str] = []
+    """In what the machine differs from what was declared or put there, one line each."""
+    drift_age: float | None = None
 
 
 class ImportRequest(Wire):

@@ -13,16 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from ringrift.protocol.agent import Telemetry
-from ringrift.protocol.types import ConfigKey, Name, Reply, Sha256, Wire
+from ringrift.protocol.hosts import HostDetails
+from ringrift.protocol.hosts import HostKey as HostKey
+from ringrift.protocol.types import Address, ConfigKey, Name, Port, Reply, Sha256, User, Wire
+from ringrift.protocol.types import Line as Line
 
 PREFIX = "/v1"
-Port = Annotated[int, Field(ge=1, le=65535)]
-Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""One line of printable text."""
-
-User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
-Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
-"""A host name or an IP address."""
 
 
 class ErrorBody(Reply):
@@ -51,14 +47,6 @@ class ScanRequest(Wire):
     port: Port = 22
 
 
-class HostKey(Reply):
-    """`public_key` in OpenSSH form (type and base64, no comment); `fingerprint` as `SHA256:...`."""
-
-    type: str
-    fingerprint: str
-    public_key: str
-
-
 class HostAdd(Wire):
     """Add a host with its pinned key. `python` names an existing interpreter, then it is only checked."""
 
@@ -79,7 +67,7 @@ class HostAdd(Wire):
 HostState = Literal["new", "provisioning", "ready", "draining", "quarantined", "unreachable", "retired"]
 
 
-class HostView(Reply):
+class HostView(HostDetails):
     name: str
     state: HostState
     reason: str
@@ -359,6 +347,8 @@ class StatusView(Reply):
     jobs: dict[str, int]
     """State -> count."""
     receipts: ReceiptCount
+    hourly_cost: float = 0.0
+    """US dollars an hour of the hosts that are up."""
 
 
 class ReceiptCount(Reply):

@@ -22,6 +22,14 @@ def _known_config(key: str) -> str:
 ConfigKey = Annotated[str, AfterValidator(_known_config)]
 """One of the twelve config keys, such as `hex8_2p`."""
 
+Port = Annotated[int, Field(ge=1, le=65535)]
+Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line of printable text."""
+
+User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")]
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,252}[A-Za-z0-9])?$")]
+"""A host name or an IP address."""
+
 Seat = Annotated[int, Field(ge=1, le=4)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]

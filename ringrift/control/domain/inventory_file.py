@@ -14,8 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ringrift.control.domain.hostkeys import FINGERPRINT, bare_key, fingerprint
 from ringrift.errors import BadInput
-from ringrift.protocol.operator import Address, Port, User
-from ringrift.protocol.types import Name
+from ringrift.protocol.types import Address, Name, Port, User
 
 VERSION = 1
 SECTIONS = {"schema_version", "defaults", "enumerations", "credentials", "hosts"}

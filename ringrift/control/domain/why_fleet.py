@@ -29,6 +29,7 @@ class HostFacts:
     idle_reason: str
     blocked: bool
     provisioned: bool = True
+    pinned: bool = True
     facts: list[str] = field(default_factory=list)
 
 
@@ -66,7 +67,11 @@ def _host_cause(facts: HostFacts) -> tuple[str, str]:
     name = facts.name
     if facts.blocked:
         action = f"compare the key on the host itself, then: ringrift-ctl hosts trust {name}"
-        return f"{name} shows another host key than the pinned one", action
+        cause = facts.tunnel_reason or "it shows another host key than the pinned one"
+        return f"{name} is blocked: {cause}", action
+    if not facts.pinned and facts.state != "retired":
+        why = f"{facts.reason}; " if facts.state == "unreachable" else ""
+        return f"{name}: {why}no host key is pinned", f"ringrift-ctl hosts trust {name}"
     if facts.state == "new":
         return f"{name} is not provisioned", f"ringrift-ctl hosts provision {name}"
     if facts.state in ("unreachable", "quarantined") and not facts.provisioned:

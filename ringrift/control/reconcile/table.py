@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from ringrift.control.reconcile import (
+    batches,
+    drift,
     evaluation,
     ingest,
     leases,
     operations,
+    quarantines,
     recovery,
     selfplay,
     targets,
@@ -23,8 +26,11 @@ RECONCILERS = (
     Reconciler("evaluation tests", evaluation.register_step),
     Reconciler("evaluation blocks", evaluation.blocks_step),
     Reconciler("evaluation verdicts", evaluation.verdict_step),
+    Reconciler("batches", batches.step),
     Reconciler("operations", operations.step),
     Reconciler("tunnels", tunnels.step),
     Reconciler("targets", targets.step),
+    Reconciler("drift", drift.step),
     Reconciler("recovery", recovery.step),
+    Reconciler("quarantines", quarantines.step),
 )

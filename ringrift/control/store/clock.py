@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Float, select
@@ -30,3 +31,8 @@ def _postgres(element: Any, compiler: Any, **options: Any) -> str:
 def now(session: Session) -> float:
     """Return the database's time in seconds since 1970."""
     return float(session.execute(select(database_now())).scalar_one())
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time of the database's clock as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

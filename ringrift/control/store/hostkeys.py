@@ -16,8 +16,16 @@ OPERATOR, AUTHORITY, FIRST_CONTACT = "operator", "ca", "first-contact"
 """How a key was confirmed: compared with a fingerprint, by an authority, or by a look at what was shown."""
 
 
-def pin(session: Session, host: Host, public_key: str, how: str, actor: str) -> None:
-    """Pin a key; a host that waited for one may be connected to from now on.
+def pin(
+    session: Session,
+    host: Host,
+    public_key: str,
+    how: str,
+    actor: str,
+    action: str = "host.trusted",
+    **detail: str,
+) -> None:
+    """Pin a key, with history and audit row; a host that waited for one may be connected to from now on.
 
     Raises `Refused` for a revoked key, and `HostKeyChanged` where a first contact shows another key than the
     fingerprint that came with the inventory.
@@ -39,7 +47,7 @@ def pin(session: Session, host: Host, public_key: str, how: str, actor: str) -> 
         session.add(
             HostKey(host=host.name, public_key=key, fingerprint=print_, how=how, actor=actor, at=host.key_at)
         )
-        record(session, actor, "host.trusted", host.name, before=before, fingerprint=print_, how=how)
+        record(session, actor, action, host.name, before=before, fingerprint=print_, how=how, **detail)
     session.add(host)
     if host.release is None and host.state in ("new", "unreachable"):
         set_state(session, host, "new", "", actor)

@@ -1,30 +1,26 @@
-"""Hosts: scan, add, provision, drain, resume, remove, trust."""
+"""Hosts: add, provision, quarantine, drain, resume, remove, and how each stands."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from pydantic import Field
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from sqlmodel import Session, select
 
-from ringrift.control.api.views.hosts import host_view, host_views
+from ringrift.control.api.views.hosts import HostFilter, history_views, host_view, host_views
 from ringrift.control.api.views.work import operation_view
-from ringrift.control.domain.hostkeys import fingerprint
+from ringrift.control.domain.hostkeys import bare_key
+from ringrift.control.domain.inventory import trust_command
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import fleet, operations
+from ringrift.control.store import debts, fleet, hostkeys, operations
 from ringrift.control.store.clock import now
-from ringrift.control.store.events import record
+from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Agent, Assignment, Host
 from ringrift.errors import Conflict, Refused
-from ringrift.protocol.operator import HostAdd, HostKey, HostView, Line, OperationView, ScanRequest
-from ringrift.protocol.types import Wire
+from ringrift.protocol.hosts import HostStateView, QuarantineRequest
+from ringrift.protocol.operator import HostAdd, HostState, HostView, OperationView
 
 OPERATOR = "operator"
-
-
-class TrustRequest(Wire):
-    """Replace the pinned host key by one that a person has compared."""
-
-    host_key: Line = Field(min_length=1)
 
 
 def add_routes(router: APIRouter, context: Context) -> None:
@@ -37,19 +33,22 @@ def add_routes(router: APIRouter, context: Context) -> None:
 def _reading(router: APIRouter, context: Context) -> None:
 
     @router.get("/hosts")
-    async def hosts() -> list[HostView]:
-        return await context.store.read(lambda s: host_views(s, context.settings.agents))
+    async def hosts(
+        kind: str | None = None,
+        role: str | None = None,
+        state: HostState | None = None,
+        spot: bool | None = None,
+    ) -> list[HostView]:
+        wanted = HostFilter(kind, role, state, spot)
+        return await context.store.read(lambda s: host_views(s, context.settings.agents, wanted))
 
     @router.get("/hosts/{name}")
     async def host(name: str) -> HostView:
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
-    @router.post("/hosts/scan")
-    async def scan(wish: ScanRequest) -> list[HostKey]:
-        keys = await context.fleet.scan(wish.address, wish.port)
-        return [
-            HostKey(type=key.type, fingerprint=key.fingerprint, public_key=key.public_key) for key in keys
-        ]
+    @router.get("/hosts/{name}/history")
+    async def history(name: str, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[HostStateView]:
+        return await context.store.read(lambda s: history_views(s, name, limit))
 
 
 def _joining(router: APIRouter, context: Context) -> None:
@@ -65,18 +64,12 @@ def _joining(router: APIRouter, context: Context) -> None:
         context.wake()
         return await context.store.read(lambda s: operation_view(s, operations.get_operation(s, operation)))
 
-    @router.post("/hosts/{name}/trust")
-    async def trust(name: str, wish: TrustRequest) -> HostView:
-        await context.store.write("host.trust", lambda s: _trust(s, name, wish.host_key))
-        context.wake()
-        return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
-
 
 def _leaving(router: APIRouter, context: Context) -> None:
 
     async def change(name: str, what: str) -> HostView:
-        act = {"drain": _drain, "resume": _resume, "remove": _remove}[what]
-        await context.store.write("host.act", lambda s: act(s, fleet.get_host(s, name)))
+        act = {"drain": fleet.drain, "resume": fleet.resume, "remove": _remove}[what]
+        await context.store.write("host.act", lambda s: act(s, fleet.get_host(s, name), OPERATOR))
         context.wake()
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
@@ -92,34 +85,36 @@ def _leaving(router: APIRouter, context: Context) -> None:
     async def remove(name: str) -> HostView:
         return await change(name, "remove")
 
+    @router.post("/hosts/{name}/quarantine")
+    async def quarantine(name: str, wish: QuarantineRequest) -> HostView:
+        await context.store.write(
+            "host.quarantine",
+            lambda s: fleet.quarantine(s, fleet.get_host(s, name), wish.reason, wish.seconds, OPERATOR),
+        )
+        return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
+
 
 def _add(session: Session, wish: HostAdd) -> None:
     """Add a host, or bring a retired one back; adding the same again changes nothing."""
-    print_ = fingerprint(wish.host_key)
-    facts = {**wish.model_dump(), "host_key": " ".join(wish.host_key.split()[:2]), "fingerprint": print_}
-    existing, time = session.get(Host, wish.name), now(session)
-    if existing is not None and existing.state != "retired":
-        if all(getattr(existing, key) == value for key, value in facts.items() if key != "confirmed_by"):
+    wanted = wish.model_dump(exclude={"host_key", "confirmed_by"})
+    host, time, key = session.get(Host, wish.name), now(session), bare_key(wish.host_key)
+    if host is not None and host.state != "retired":
+        if host.host_key == key and all(getattr(host, name) == value for name, value in wanted.items()):
             return
-        login = f"{existing.user}@{existing.address}:{existing.port}"
-        raise Conflict(f"host {wish.name} is {login} already", hint="remove it first, or take another name")
-    if existing is None:
-        session.add(Host(**facts, state="new", added_at=time, changed_at=time))
+        login = f"{host.user}@{host.address}:{host.port}"
+        hint = "remove it first, or take another name" if host.host_key else trust_command(host.name)
+        raise Conflict(f"host {wish.name} is {login} already", hint=hint)
+    fresh = {"host_key": "", "fingerprint": "", "confirmed_by": ""}
+    if host is None:
+        host = Host(**wanted, **fresh, state="new", added_at=time, changed_at=time)
+        session.add(host)
+        session.flush()
     else:
-        existing.sqlmodel_update(
-            {**facts, "draining": False, "release": None, "blocked": False, "tunnel": "unknown"}
-        )
-        fleet.set_state(session, existing, "new", "", OPERATOR)
+        host.sqlmodel_update({**wanted, **fresh, "draining": False, "release": None, "tunnel": "unknown"})
+        fleet.set_state(session, host, "new", "", OPERATOR)
+    how = hostkeys.OPERATOR if wish.confirmed_by == "fingerprint" else hostkeys.FIRST_CONTACT
     login = f"{wish.user}@{wish.address}:{wish.port}"
-    record(
-        session,
-        OPERATOR,
-        "host.added",
-        wish.name,
-        login=login,
-        fingerprint=print_,
-        confirmed_by=wish.confirmed_by,
-    )
+    hostkeys.pin(session, host, key, how, OPERATOR, "host.added", login=login)
 
 
 def _provision(session: Session, name: str) -> str:
@@ -128,47 +123,16 @@ def _provision(session: Session, name: str) -> str:
     if host.state == "retired":
         raise Refused(f"host {name} is retired", hint="add it again first")
     if host.blocked:
-        raise Refused(
-            f"host {name} shows another host key than the pinned one", hint=f"ringrift-ctl hosts trust {name}"
-        )
+        why = host.tunnel_reason or "it shows another host key than the pinned one"
+        raise Refused(f"host {name} is blocked: {why}", hint=trust_command(name))
+    host_spec(session, host)
     running = operations.running_operation(session, "provision", name)
     if running is not None:
         return running.id
     return operations.start_operation(session, "provision", name, name, OPERATOR, {}).id
 
 
-def _trust(session: Session, name: str, host_key: str) -> None:
-    """Replace the pin; the tunnel is tried again at once."""
-    host = fleet.get_host(session, name)
-    before, host.fingerprint = host.fingerprint, fingerprint(host_key)
-    host.host_key, host.blocked = " ".join(host_key.split()[:2]), False
-    session.add(host)
-    record(session, OPERATOR, "host.trusted", name, before=before, fingerprint=host.fingerprint)
-
-
-def _drain(session: Session, host: Host) -> None:
-    if host.state in ("retired", "new"):
-        raise Refused(f"host {host.name} is {host.state}, there is nothing to drain")
-    host.draining = True
-    session.add(host)
-    if host.state in ("ready", "quarantined"):
-        fleet.set_state(session, host, "draining", "", OPERATOR)
-    else:
-        record(session, OPERATOR, "host.drain", host.name)
-
-
-def _resume(session: Session, host: Host) -> None:
-    if host.state == "retired":
-        raise Refused(f"host {host.name} is retired", hint="add it again first")
-    host.draining, host.restarts, host.restarted_at = False, 0, None
-    session.add(host)
-    if host.state in ("draining", "quarantined"):
-        fleet.set_state(session, host, fleet.reachable_state(host), "", OPERATOR)
-    else:
-        record(session, OPERATOR, "host.resume", host.name)
-
-
-def _remove(session: Session, host: Host) -> None:
+def _remove(session: Session, host: Host, actor: str) -> None:
     """Retire a host; refused while it has work, so that nothing is lost on a mere silence."""
     if host.state == "retired":
         return
@@ -187,4 +151,6 @@ def _remove(session: Session, host: Host) -> None:
     fleet.revoke_agents(session, host.name, "the host was removed")
     host.tunnel = "closed"
     session.add(host)
-    fleet.set_state(session, host, "retired", "", OPERATOR)
+    for debt in debts.open_debts(session, host.name):
+        debts.forgive(session, debt, "the host was removed")
+    fleet.set_state(session, host, "retired", "", actor)

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 import ringrift
 from ringrift.control.api.views.configs import config_views, config_why
-from ringrift.control.api.views.hosts import host_views, host_why
+from ringrift.control.api.views.hosts import host_views, host_why, hourly_cost
 from ringrift.control.api.views.production import target_why
 from ringrift.control.api.views.work import (
     event_views,
@@ -82,12 +82,14 @@ def _lists(router: APIRouter, context: Context) -> None:
 
 
 def _status(session: Session, controller: ControllerView, settings: Settings) -> StatusView:
+    hosts = host_views(session, settings.agents)
     return StatusView(
         controller=controller,
-        hosts=host_views(session, settings.agents),
+        hosts=hosts,
         configs=config_views(session, settings),
         jobs=job_counts(session),
         receipts=receipt_count(session),
+        hourly_cost=hourly_cost(hosts),
     )
 
 

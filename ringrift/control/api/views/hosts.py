@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.health import host_health
+from ringrift.control.domain.health import age_text, host_health
 from ringrift.control.domain.why_fleet import HostFacts, why_host
 from ringrift.control.settings import AgentSettings
-from ringrift.control.store.clock import now
-from ringrift.control.store.fleet import get_host
-from ringrift.control.store.tables import Agent, Assignment, Host, HostStateRow, Job, Operation, Result
+from ringrift.control.store.clock import now, timestamp
+from ringrift.control.store.fleet import get_host, history
+from ringrift.control.store.tables import Agent, Assignment, Host, Job, Operation, Result
 from ringrift.protocol.agent import Telemetry
+from ringrift.protocol.hosts import HostStateView
 from ringrift.protocol.operator import HostView, RunningView, WhyView
 
 _HOUR = 3600.0
+_SHOWN = {
+    *(
+        "kind",
+        "role",
+        "provider",
+        "arch",
+        "gpu",
+        "gpu_count",
+        "vram_gb",
+        "ram_gb",
+        "cpus",
+        "disk_gb",
+        "slots",
+    ),
+    *("reachability", "jump", "spot", "hourly_cost", "labels", "key_how", "confirmed_by", "drift", "blocked"),
+}
+"""Columns that are shown as they are."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +49,25 @@ class _Fleet:
     operations: dict[str, str]
 
 
-def host_views(session: Session, settings: AgentSettings) -> list[HostView]:
-    """Return every host that is not retired, by name."""
+@dataclass(frozen=True)
+class HostFilter:
+    """Which hosts to show; None means any, and retired ones only when they are asked for."""
+
+    kind: str | None = None
+    role: str | None = None
+    state: str | None = None
+    spot: bool | None = None
+
+
+def host_views(session: Session, settings: AgentSettings, wanted: HostFilter | None = None) -> list[HostView]:
+    """Return the wanted hosts by name."""
     fleet = _gather(session)
-    query = select(Host).where(Host.state != "retired").order_by(col(Host.name))
+    query = select(Host).order_by(col(Host.name))
+    given = {name: value for name, value in vars(wanted or HostFilter()).items() if value is not None}
+    for name, value in given.items():
+        query = query.where(getattr(Host, name) == value)
+    if "state" not in given:
+        query = query.where(Host.state != "retired")
     return [_view(host, fleet, settings) for host in session.exec(query).all()]
 
 
@@ -99,7 +133,34 @@ def _view(host: Host, fleet: _Fleet, settings: AgentSettings) -> HostView:
         spooled=agent.spooled if agent else None,
         idle_reason=agent.idle_reason if agent else "",
         operation=fleet.operations.get(host.name),
+        **_declared(host, fleet.time),
     )
+
+
+def _declared(host: Host, time: float) -> dict[str, Any]:
+    """Return what a host's row tells about the machine, its key, its price and its drift."""
+    return host.model_dump(include=_SHOWN) | {
+        "pinned": bool(host.host_key),
+        "region": host.declared.get("region") or "",
+        "note": host.declared.get("note") or "",
+        "key_age": None if host.key_at is None else time - host.key_at,
+        "quarantined_for": None if host.quarantined_until is None else host.quarantined_until - time,
+        "drift_age": None if host.drift_at is None else time - host.drift_at,
+    }
+
+
+def hourly_cost(views: list[HostView]) -> float:
+    """Return what the hosts that are up cost an hour, in US dollars."""
+    return sum(view.hourly_cost or 0.0 for view in views if view.health in ("up", "stale"))
+
+
+def history_views(session: Session, name: str, limit: int) -> list[HostStateView]:
+    """Return the changes of a host's state, newest first."""
+    time = now(session)
+    return [
+        HostStateView(state=row.state, reason=row.reason, at=timestamp(row.at), age=time - row.at)
+        for row in history(session, name, limit)
+    ]
 
 
 def _rate(agent: Agent, fleet: _Fleet) -> float:
@@ -111,11 +172,9 @@ def _rate(agent: Agent, fleet: _Fleet) -> float:
 def host_why(session: Session, name: str, settings: AgentSettings) -> WhyView:
     """Answer `why HOST`."""
     host, view = get_host(session, name), host_view(session, name, settings)
-    query = select(HostStateRow).where(HostStateRow.host == name).order_by(col(HostStateRow.id).desc())
-    time = now(session)
-    history = [
-        f"{time - row.at:.0f} s ago: {row.state}{f' ({row.reason})' if row.reason else ''}"
-        for row in session.exec(query.limit(5)).all()
+    changes = [
+        f"{age_text(row.age)} ago: {row.state}{f' ({row.reason})' if row.reason else ''}"
+        for row in history_views(session, name, 5)
     ]
     facts = HostFacts(
         name=name,
@@ -131,6 +190,7 @@ def host_why(session: Session, name: str, settings: AgentSettings) -> WhyView:
         idle_reason=view.idle_reason,
         blocked=host.blocked,
         provisioned=host.release is not None,
-        facts=history,
+        pinned=bool(host.host_key),
+        facts=[*(f"drift: {line}" for line in host.drift), *changes],
     )
     return why_host(facts)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.why_fleet import JobFacts, why_job
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store import events, jobs
-from ringrift.control.store.clock import now
+from ringrift.control.store.clock import now, timestamp
 from ringrift.control.store.leasing import fleet_load
 from ringrift.control.store.operations import steps_of
 from ringrift.control.store.tables import Agent, Assignment, Event, Game, Job, Operation, Result, Shard
@@ -148,7 +146,7 @@ def event_views(session: Session, after: int | None, limit: int) -> list[EventVi
 def _event_view(row: Event, time: float) -> EventView:
     return EventView(
         id=row.id,
-        at=datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds"),
+        at=timestamp(row.at),
         age=time - row.at,
         actor=row.actor,
         action=row.action,
