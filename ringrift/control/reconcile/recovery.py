@@ -56,8 +56,7 @@ def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
     for host, age in silent_hosts(session, settings):
         if host.restarts >= settings.restarts:
             reason = f"its agent is silent ({age_text(age)}) after {host.restarts} restarts"
-            fleet.set_state(session, host, "quarantined", reason)
-            host.quarantined_until = now(session) + settings.quarantine_seconds
+            fleet.quarantine(session, host, reason, settings.quarantine_seconds, CONTROLLER)
             continue
         host.restarts, host.restarted_at = host.restarts + 1, now(session)
         session.add(host)

@@ -67,6 +67,30 @@ def end_quarantines(session: Session, hosts: list[Host]) -> None:
         set_state(session, host, reachable_state(host), "its quarantine is over")
 
 
+def drain(session: Session, host: Host, actor: str) -> None:
+    """Give a host no new work from now on; `Refused` where there is nothing to drain."""
+    if host.state in ("retired", "new"):
+        raise Refused(f"host {host.name} is {host.state}, there is nothing to drain")
+    host.draining = True
+    session.add(host)
+    if host.state in ("ready", "quarantined"):
+        set_state(session, host, "draining", "", actor)
+    else:
+        record(session, actor, "host.drain", host.name)
+
+
+def resume(session: Session, host: Host, actor: str) -> None:
+    """Let a drained or quarantined host work again; `Refused` for a retired one."""
+    if host.state == "retired":
+        raise Refused(f"host {host.name} is retired", hint="add it again first")
+    host.draining, host.restarts, host.restarted_at = False, 0, None
+    session.add(host)
+    if host.state in ("draining", "quarantined"):
+        set_state(session, host, reachable_state(host), "", actor)
+    else:
+        record(session, actor, "host.resume", host.name)
+
+
 def history(session: Session, name: str, limit: int) -> list[HostStateRow]:
     """Return the changes of a host's state, newest first."""
     query = select(HostStateRow).where(HostStateRow.host == get_host(session, name).name)
@@ -77,9 +101,10 @@ def tunnel_opened(session: Session, name: str) -> None:
     """Note that agents of this host can reach the controller from now on.
 
     A silence until now says nothing about the agent: it gets the time of a restart to show a heartbeat (P7).
+    It is looked at next, so that drift is named and debts are paid.
     """
     host = get_host(session, name)
-    host.restarted_at = now(session)
+    host.restarted_at, host.drift_at = now(session), None
     host.tunnel, host.tunnel_reason, host.blocked = "open", "", False
     session.add(host)
     if host.state == "unreachable":

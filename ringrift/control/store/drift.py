@@ -1,0 +1,34 @@
+"""What a look at a host found: its facts, and in what it differs from what should be there."""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from ringrift.control.domain.inventory import declared_differences
+from ringrift.control.domain.ports import HostPlan
+from ringrift.control.store.clock import now
+from ringrift.control.store.events import CONTROLLER, record
+from ringrift.control.store.tables import Agent, Host
+
+
+def note_look(session: Session, host: Host, plan: HostPlan) -> None:
+    """Keep what was found. Only a change of the drift is audited: a look is telemetry."""
+    planned = plan.lines if host.release is not None else ()
+    lines = [*planned, *declared_differences(host, plan.facts)]
+    if lines != host.drift:
+        record(session, CONTROLLER, "host.drift", host.name, before=host.drift, lines=lines)
+        host.drift = lines
+    host.facts, host.drift_at = dict(plan.facts) or host.facts, now(session)
+    session.add(host)
+
+
+def is_unchanged(host: Host, agent: Agent | None, plan: HostPlan, time: float, down_seconds: float) -> bool:
+    """Tell whether there is nothing to do: no step is called for, and the agent of that release beats."""
+    return (
+        not plan.lines
+        and host.release is not None
+        and agent is not None
+        and agent.release == host.release
+        and agent.beat_at is not None
+        and time - agent.beat_at <= down_seconds
+    )
