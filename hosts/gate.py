@@ -108,5 +108,7 @@ def unreachable(place: str, error: BaseException) -> Unreachable:
             f"{place} cuts the connection during the handshake",
             hint="is it an SSH server, and does its MaxStartups allow more logins?",
         )
+    if isinstance(error, ValueError):
+        return Unreachable(f"{place} answers with something that is not SSH", hint="is this the right port?")
     reason = str(error) or type(error).__name__
     return Unreachable(f"{place} cannot be reached: {reason[:300]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,10 @@ import asyncssh
 import psutil
 import pytest
 
-from hosts import keys
-from hosts.connection import Connector
+from hosts import entry, keys
+from hosts.connection import CIPHERS, Connector
 from ringrift.cli.demo import sshd
-from ringrift.errors import AccessRefused, BadInput, HostKeyChanged
+from ringrift.errors import AccessRefused, BadInput, HostKeyChanged, Unreachable
 
 needs_openssh = pytest.mark.skipif(
     sshd.openssh_path() is None, reason="sshd is not installed: apt-get install openssh-server"
@@ -178,6 +179,55 @@ async def test_a_server_that_shows_the_pinned_key_without_having_it_is_refused(h
         caught.value, HostKeyChanged
     )  # it may be gone at the next try, so nothing is blocked
     assert tried == []
+
+
+def garbage(seed: int) -> bytes:
+    """Return what begins like an SSH server and goes on with packets that make no sense."""
+    chance = random.Random(seed)
+    algorithms = [
+        "curve25519-sha256",
+        "ssh-ed25519",
+        *[CIPHERS[0]] * 2,
+        *["hmac-sha2-256"] * 2,
+        *["none"] * 2,
+    ]
+    offer = bytearray([20, *chance.randbytes(16)])
+    for names in (*algorithms, "", ""):
+        offer += len(names).to_bytes(4, "big") + names.encode()
+    offer += bytes(5)
+    offer[chance.randrange(len(offer))] = chance.randrange(256)
+    key = packed(packed(b"ssh-ed25519") + packed(chance.randbytes(32)))
+    answer = b"\x1f" + key[: chance.choice([len(key), chance.randrange(60)])]
+    answer += packed(chance.randbytes(32)) + packed(chance.randbytes(10))
+    payloads = chance.choices([offer, answer, chance.randbytes(40), bytes([chance.randrange(256)])], k=4)
+    return b"SSH-2.0-x\r\n" + b"".join(framed(bytes(payload)) for payload in [offer, answer, *payloads])
+
+
+def packed(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
+def framed(payload: bytes) -> bytes:
+    padding = 16 - (len(payload) + 5) % 8
+    return packed(bytes([padding]) + payload + bytes(padding))
+
+
+async def test_a_server_that_talks_nonsense_ends_in_one_of_our_errors(home, host, monkeypatch):
+    monkeypatch.setattr(entry, "ATTEMPTS", 1)
+    seeds = iter(range(100))
+
+    async def babble(reader, writer):
+        writer.write(garbage(next(seeds)))
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    async with server:
+        spec = replace(host.spec, address="127.0.0.1", port=server.sockets[0].getsockname()[1])
+        tries = (Connector(home, timeout=1.0).connect(spec) for _ in range(100))
+        results = await asyncio.gather(*tries, return_exceptions=True)
+    assert {type(result) for result in results} == {Unreachable, HostKeyChanged}
 
 
 @needs_openssh
