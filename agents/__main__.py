@@ -30,7 +30,7 @@ from agents.identity import (
 from agents.job import RUNNER
 from agents.loop import Agent
 from agents.settings import AgentFile, Layout, erase_token, load_settings
-from ringrift.errors import AccessRefused, Conflict, EnvironmentProblem, RingRiftError, Unreachable
+from ringrift.errors import AccessRefused, Conflict, EnvironmentProblem, Replaced, RingRiftError, Unreachable
 from ringrift.protocol.agent import EnrolRequest
 
 log = logging.getLogger("agents")
@@ -78,7 +78,12 @@ def _run(layout: Layout, slots: int, runner: str) -> None:
         if identity is not None:
             agent = Agent(layout, settings, Controller(connection, identity), slots, runner, stopping)
             log.info("agent %s on %s begins, release %s", identity.agent, settings.host, settings.release)
-            agent.run()
+            try:
+                agent.run()
+            except Replaced:
+                # Started anew it would take the place back, and both would do so for ever.
+                layout.identity.replace(layout.replaced)
+                raise
             log.info("agent ends")
 
 
@@ -121,8 +126,16 @@ def _enrolled(
         erase_token(layout)
     identity = load_identity(layout)
     if identity is None:
-        raise AccessRefused(f"{layout.root} has neither a token nor an identity", hint="provision this host")
+        raise _stranger(layout)
     return identity
+
+
+def _stranger(layout: Layout) -> AccessRefused:
+    if layout.replaced.exists():
+        why = f"a later start of the same agent took the place of the one in {layout.root}"
+    else:
+        why = f"{layout.root} has neither a token nor an identity"
+    return AccessRefused(why, hint="provision this host")
 
 
 def _ask_for_name(connection: Connection, request: EnrolRequest, stopping: threading.Event) -> str | None:

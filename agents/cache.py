@@ -65,7 +65,7 @@ class Cache:
         except OSError as error:
             if is_disk_full(error):
                 # What filled the disk must not keep the next job from working.
-                part.unlink()
+                part.unlink(missing_ok=True)
             raise
 
     def _fetch(self, sha256: str, source: Source, path: Path, go_on: Callable[[], None]) -> None:

@@ -61,6 +61,17 @@ class Child:
             time.sleep(_POLL_SECONDS)
         return self.end()
 
+    @property
+    def pid(self) -> int:
+        """Number of the job's process and of its group."""
+        return self._process.pid
+
+    def pause(self, held: bool) -> None:
+        """Stop the whole group without ending it, or let it go on."""
+        with self._guard:
+            if self._process.returncode is None:
+                kill_group(self._process.pid, signal.SIGSTOP if held else signal.SIGCONT)
+
     def kill(self) -> None:
         """End the job and whatever it started, at once. Nothing durable is lost: results are fsynced."""
         with self._guard:

@@ -135,7 +135,8 @@ def _raise_for(response: httpx.Response) -> None:
     if status >= 500 or status in (408, 429):
         raise Unreachable(f"the controller answered {status} to {where}: {message}")
     if status in (401, 403):
-        raise AccessRefused(message)
+        kind = error_classes().get(code, AccessRefused)
+        raise (kind if issubclass(kind, AccessRefused) else AccessRefused)(message)
     if status == 404:
         raise NotFound(message)
     if status == 416:

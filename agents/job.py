@@ -2,7 +2,7 @@
 
 Runs one assignment and appends what the job emits to `events.jsonl`. It dies with the agent that started it.
 What fails is told in the last line of its output and by its exit status: that of the error's class,
-`DISK_FULL` when no space is left.
+`DISK_FULL` when no space is left, `OUT_OF_MEMORY` when an allocation was refused.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from ringrift.errors import BadInput, RingRiftError
 RUNNER = "ringrift.learning.jobs:run_job"
 DISK_FULL = 74
 """Exit status (the EX_IOERR of sysexits) by which the agent knows a full disk even when no log fits on it."""
+OUT_OF_MEMORY = 71
+"""Exit status (EX_OSERR) of a job that could not get the memory it asked for."""
 _PROGRESS_SECONDS = 1.0
 _NICENESS = 5
 """Jobs give way to sshd, the agent and a served model on the same host."""
@@ -88,12 +90,11 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         spool = Spool.load(options.folder)
-        _limit_memory(spool.assignment.memory_limit)
         run(spool, _load(options.runner))
     except RingRiftError as error:
         return _tell(error.line(), DISK_FULL if is_disk_full(error) else error.exit_status)
     except MemoryError:
-        return _tell("out of memory", 1)
+        return _tell("out of memory", OUT_OF_MEMORY)
     except OSError as error:
         if is_disk_full(error):
             return _tell(str(error), DISK_FULL)
@@ -118,22 +119,21 @@ def _tie_to(parent: int) -> None:
     """Die with the agent: by the kernel on Linux, elsewhere by a thread that looks once a second."""
     end_with_parent(parent)
     os.nice(_NICENESS)
+    _offer_to_the_kernel()
     if sys.platform != "linux":
         threading.Thread(target=_leave_when_orphaned, args=(parent,), daemon=True).start()
+
+
+def _offer_to_the_kernel() -> None:
+    """When the host's memory runs out, let the kernel (Linux) take a job before sshd or the agent."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _leave_when_orphaned(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
-
-
-def _limit_memory(limit: int | None) -> None:
-    """Bound the address space in bytes, where the platform can (not on macOS)."""
-    if limit is not None and sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 if __name__ == "__main__":

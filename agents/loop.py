@@ -10,18 +10,19 @@ import logging
 import queue
 import secrets
 import threading
-import time
 from pathlib import Path
 
 import ringrift
 from agents.cache import Cache
 from agents.connection import Backoff
-from agents.controller import Controller
-from agents.settings import AgentFile, Layout, disk_floor, disk_shortage
+from agents.controller import AWAY, Controller
+from agents.disk import Disk, Level, disk_rule
+from agents.numerics import numeric_class
+from agents.settings import AgentFile, Layout
 from agents.spool import Spool, found_spools
 from agents.telemetry import measure
 from agents.work import Surroundings, Work
-from ringrift.errors import CorruptData, RingRiftError
+from ringrift.errors import CorruptData, Replaced, RingRiftError
 from ringrift.protocol.agent import Assignment, BeatReply, BeatRequest, LeaseRequest
 
 log = logging.getLogger("agents")
@@ -44,14 +45,16 @@ class Agent:
         slots: int,
         runner: str,
         stopping: threading.Event,
+        around: Surroundings | None = None,
     ) -> None:
         self._layout = layout
         self._settings = settings
         self._controller = controller
         self._slots = slots
+        self._rule = disk_rule(settings)
         cache = Cache(layout.cache, settings.cache_bytes)
-        self._around = Surroundings(settings.host, controller, cache, runner)
-        self._floor = disk_floor(settings)
+        self._around = around or Surroundings(settings.host, controller, cache, runner, self._hold)
+        self._outage = self._around.outage
         self._incarnation = secrets.token_hex(8)
         self._stopping = stopping
         self._draining = False
@@ -60,14 +63,21 @@ class Agent:
         self._found: queue.SimpleQueue[Work] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """Work until `stopping` is set; then running jobs are killed and their spools stay."""
+        """Work until `stopping` is set; then running jobs are killed and their spools stay.
+
+        Raises `Replaced` when a later start of the same agent took its place.
+        """
         self._take_up_spools()
-        next_beat = time.monotonic() + self._beat(Backoff())
+        backoff = Backoff()
+        pause = self._beat(backoff)
         slots = [threading.Thread(target=self._slot, name=f"slot-{n}") for n in range(self._slots)]
         for slot in slots:
             slot.start()
         try:
-            self._beat_until_stopped(next_beat)
+            while not self._stopping.is_set():
+                self._controller.connection.wait_for_change(pause, self._stopping)
+                if not self._stopping.is_set():
+                    pause = self._beat(backoff)
         finally:
             # Also after a defect: slots without beats would work on unseen, and nobody would start us anew.
             self._stopping.set()
@@ -75,14 +85,6 @@ class Agent:
                 work.stop()
             for slot in slots:
                 slot.join(_JOIN_SECONDS)
-
-    def _beat_until_stopped(self, next_beat: float) -> None:
-        backoff = Backoff()
-        while not self._stopping.wait(min(_TICK_SECONDS, max(0.0, next_beat - time.monotonic()))):
-            for work in self._present():
-                work.enforce_deadline()
-            if time.monotonic() >= next_beat:
-                next_beat = time.monotonic() + self._beat(backoff)
 
     def _take_up_spools(self) -> None:
         for folder in found_spools(self._layout.spool):
@@ -102,22 +104,47 @@ class Agent:
     def _beat(self, backoff: Backoff) -> float:
         """Tell how it stands and obey the answer; return the seconds until the next beat."""
         works = self._present()
-        request = BeatRequest(
+        try:
+            reply = self._controller.beat(self._report(works))
+        except Replaced:
+            raise
+        except RingRiftError as error:
+            log.info("no beat: %s", error.line())
+            if isinstance(error, AWAY):
+                self._outage.begin()
+            return min(backoff.next(), _FIRST_BEAT_SECONDS)
+        backoff.reset()
+        self._outage.end()
+        self._obey(reply, works)
+        return max(_SHORTEST_BEAT_SECONDS, reply.next_beat_seconds)
+
+    def _report(self, works: list[Work]) -> BeatRequest:
+        disk = self._disk()
+        return BeatRequest(
             version=ringrift.__version__,
             release=self._settings.release,
             incarnation=self._incarnation,
             telemetry=measure(self._layout.root),
             running=[work.outbox.progress for work in works],
             spooled=sum(work.outbox.waiting for work in works),
+            config_hash=self._settings.config_hash,
+            numeric_class=numeric_class(),
+            rates=self._around.rates.told(),
+            idle=disk.words if disk.level >= Level.PAUSE else "",
         )
-        try:
-            reply = self._controller.beat(request)
-        except RingRiftError as error:
-            log.info("no beat: %s", error.line())
-            return min(backoff.next(), _FIRST_BEAT_SECONDS)
-        backoff.reset()
-        self._obey(reply, works)
-        return max(_SHORTEST_BEAT_SECONDS, reply.next_beat_seconds)
+
+    def _disk(self) -> Disk:
+        return self._rule.look(self._layout.root)
+
+    def _hold(self) -> str:
+        """Return why running jobs have to pause; empty when they may go on."""
+        disk = self._disk()
+        if disk.level >= Level.STOP:
+            return disk.words
+        waiting = sum(work.outbox.waiting_bytes for work in self._present())
+        if waiting > self._settings.spool_bytes:
+            return f"{waiting} bytes wait for the controller, {self._settings.spool_bytes} may"
+        return ""
 
     def _obey(self, reply: BeatReply, works: list[Work]) -> None:
         self._draining = reply.stop
@@ -128,11 +155,16 @@ class Agent:
                 work.supersede()
 
     def _slot(self) -> None:
+        """Work until the agent stops; no defect ends a slot without ending the agent."""
         backoff = Backoff()
         while not self._stopping.is_set():
-            work = self._next_work(backoff)
-            if work is not None:
-                self._carry_out(work)
+            try:
+                work = self._next_work(backoff)
+                if work is not None:
+                    self._carry_out(work)
+            except Exception:
+                log.exception("a slot met a defect and goes on")
+                self._controller.connection.wait_for_change(backoff.next(), self._stopping)
 
     def _next_work(self, backoff: Backoff) -> Work | None:
         """Return what was found in the spool, else what the controller gives; None after a pause."""
@@ -140,28 +172,31 @@ class Agent:
             return self._found.get_nowait()
         except queue.Empty:
             pass
-        pause: float = _TICK_SECONDS
+        pause = self._outage.pause() or (_TICK_SECONDS if self._draining else self._pause_for_disk())
         try:
-            if not self._draining and not (pause := self._pause_for_disk()):
+            if not pause:
                 work, pause = self._lease()
                 backoff.reset()
                 if work is not None:
                     return work
         except (RingRiftError, OSError) as error:
             log.info("no lease: %s", error)
+            if isinstance(error, AWAY):
+                self._outage.begin()
             pause = backoff.next()
         self._controller.connection.wait_for_change(pause, self._stopping)
         return None
 
     def _pause_for_disk(self) -> float:
         """Return how long to take nothing new because the disk is too full; 0 when it is not."""
-        if not disk_shortage(self._layout.root, self._floor):
+        if self._disk().level < Level.PAUSE:
             return 0.0
         self._around.cache.shrink(0)
-        shortage = disk_shortage(self._layout.root, self._floor)
-        if shortage:
-            log.warning("taking no new work: %s", shortage)
-        return _FULL_DISK_PAUSE if shortage else 0.0
+        disk = self._disk()
+        if disk.level < Level.PAUSE:
+            return 0.0
+        log.warning("taking no new work: %s", disk.words)
+        return _FULL_DISK_PAUSE
 
     def _lease(self) -> tuple[Work | None, float]:
         reply = self._controller.lease(LeaseRequest(kinds=list(self._settings.kinds)))
@@ -184,9 +219,6 @@ class Agent:
     def _carry_out(self, work: Work) -> None:
         try:
             work.run()
-        except Exception:
-            # A slot must outlive a defect in one assignment; its lease expires at the controller.
-            log.exception("%s could not be carried out", work.spool.assignment.assignment)
         finally:
             with self._guard:
                 self._works.pop(work.spool.folder, None)

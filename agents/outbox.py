@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Callable
 from typing import Any
 
+from agents.clock import Clock, Outage
 from agents.connection import Backoff
 from agents.controller import AWAY, Controller
 from agents.files import read_lines
+from agents.rates import Rates
 from agents.spool import Spool, UnitResult, parse_result
 from ringrift.errors import CorruptData
 from ringrift.protocol.agent import Progress, ResultRequest
@@ -26,10 +28,23 @@ class Outbox:
     Only the slot thread calls its methods; `progress` and `waiting` may be read by others.
     """
 
-    def __init__(self, spool: Spool, controller: Controller) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        controller: Controller,
+        outage: Outage,
+        rates: Rates,
+        clock: Clock,
+        go_on: Callable[[], None],
+    ) -> None:
         self.progress = Progress(assignment=spool.assignment.assignment, epoch=spool.assignment.epoch)
         self._spool = spool
         self._controller = controller
+        self._outage = outage
+        self._rates = rates
+        self._told_at: float | None = None
+        self._clock = clock
+        self._go_on = go_on
         self._read = 0
         self._waiting: list[UnitResult] = []
         self._acknowledged: set[int] = set()
@@ -40,6 +55,11 @@ class Outbox:
     def waiting(self) -> int:
         return len(self._waiting)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Return the size of the artifacts that wait for their receipt."""
+        return sum(artifact.size for result in list(self._waiting) for artifact in result.artifacts)
+
     def open(self) -> None:
         """Mend what a crash left, and take up what waits from before."""
         self._spool.repair()
@@ -49,21 +69,25 @@ class Outbox:
     def collect(self) -> None:
         """Read what the job told since the last time."""
         events, self._read = read_lines(self._spool.events, self._read)
+        before = self.progress
         for event in events:
             if event.get("type") == "progress":
                 self._note_progress(event)
             elif event["sequence"] not in self._acknowledged:
                 self._waiting.append(parse_result(event))
+        if self.progress is not before:
+            self._note_rate(self.progress.done - before.done)
 
     def deliver_some(self) -> None:
         """Deliver one waiting result if the controller answers; after a failure pause ever longer."""
-        if not self._waiting or time.monotonic() < self._retry_at:
+        if not self._waiting or self._outage.pause() or self._clock() < self._retry_at:
             return
         try:
             self.deliver_next()
             self._backoff.reset()
         except AWAY as error:
-            self._retry_at = time.monotonic() + self._backoff.next()
+            self._outage.begin()
+            self._retry_at = self._clock() + self._backoff.next()
             log.info("%d results wait for the controller: %s", self.waiting, error.line())
 
     def deliver_next(self) -> None:
@@ -72,8 +96,9 @@ class Outbox:
         Raises `Superseded`, `CorruptData` when the controller refuses the result, or one of `AWAY`.
         """
         result = self._waiting[0]
+        files = self._controller.files(self._spool.assignment)
         for artifact in result.artifacts:
-            self._controller.upload(artifact.sha256, self._spool.outputs / artifact.path)
+            files.upload(artifact.sha256, self._spool.outputs / artifact.path, self._go_on)
         reply = self._controller.result(self._report(result))
         if not reply.accepted and reply.alive:
             raise CorruptData(f"the controller refused sequence {result.sequence}: {reply.reason}")
@@ -88,6 +113,13 @@ class Outbox:
         told = {name: event[name] for name in ("done", "total", "unit", "rate") if name in event}
         self.progress = Progress.model_validate({**self.progress.model_dump(), **told})
 
+    def _note_rate(self, units: float) -> None:
+        """Add what was done since the last time to the figures of this host; the first time only begins."""
+        now, before, spec = self._clock(), self._told_at, self._spool.assignment.spec
+        if before is not None:
+            self._rates.note(str(spec.get("kind")), str(spec.get("config")), units, now - before)
+        self._told_at = now
+
     def _report(self, result: UnitResult) -> ResultRequest:
         return ResultRequest(
             assignment=self._spool.assignment.assignment,
@@ -95,4 +127,5 @@ class Outbox:
             sequence=result.sequence,
             payload=result.payload,
             artifacts=[artifact.sha256 for artifact in result.artifacts],
+            credential=self._spool.assignment.credential,
         )

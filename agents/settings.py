@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from agents.files import write_json
 from ringrift.errors import AccessRefused, BadInput, NotFound
@@ -22,7 +21,8 @@ KINDS = tuple(JobKind)
 GIB = 1 << 30
 CACHE_BYTES = 8 * GIB
 """Default bound of the artifact cache; the least recently used go first."""
-DISK_FLOOR_VARIABLE = "RINGRIFT_DISK_FLOOR_BYTES"
+SPOOL_BYTES = 4 * GIB
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class AgentFile(Reply):
@@ -35,9 +35,25 @@ class AgentFile(Reply):
     python: str = ""
     """The interpreter of this host's releases, for the record; the agent runs jobs with its own."""
     kinds: tuple[JobKind, ...] = KINDS
+    disk_percent: tuple[Percent, Percent, Percent] = (70.0, 85.0, 92.0)
+    """Share of the disk in use at which to warn, to take nothing new, and to let jobs pause; ascending."""
     disk_floor_bytes: Count | None = None
-    """Lease nothing while less is free; None means the rule of `disk_floor`."""
+    """Instead of `disk_percent`: take nothing new while less is free, let jobs pause below half of it."""
     cache_bytes: Count = CACHE_BYTES
+    spool_bytes: Count = SPOOL_BYTES
+    """Jobs pause while so much waits for the controller."""
+
+    @model_validator(mode="after")
+    def _is_ascending(self) -> AgentFile:
+        if list(self.disk_percent) != sorted(self.disk_percent):
+            raise ValueError("disk_percent: the three shares must not descend")
+        return self
+
+    @property
+    def config_hash(self) -> str:
+        """Twelve hexadecimal digits that tell settings apart; the token does not count."""
+        settings = self.model_dump_json(exclude={"token"})
+        return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,11 @@ class Layout:
     @property
     def cache(self) -> Path:
         return self.folder / "cache"
+
+    @property
+    def replaced(self) -> Path:
+        """The name of an agent whose place a later start took; see `identity.retire`."""
+        return self.folder / "identity.replaced"
 
     @property
     def log(self) -> Path:
@@ -114,32 +135,6 @@ def erase_token(layout: Layout) -> None:
     settings = _json_object(layout)
     settings.pop("token", None)
     write_json(layout.settings, settings)
-
-
-def disk_floor(settings: AgentFile) -> int | None:
-    """Return the free bytes below which nothing is leased as it was set, environment first; None if unset.
-
-    Raises `BadInput` when the environment variable is no whole number.
-    """
-    text = os.environ.get(DISK_FLOOR_VARIABLE)
-    if text is None:
-        return settings.disk_floor_bytes
-    if not text.isdecimal():
-        raise BadInput(f"{DISK_FLOOR_VARIABLE} is {text!r}", hint="give a whole number of bytes")
-    return int(text)
-
-
-def disk_shortage(folder: Path, floor: int | None) -> str:
-    """Return why the disk of `folder` is too full for new work, in words; empty when it is not.
-
-    Without a set `floor` it is 8 % of the disk, but at least 1 GiB and at most 10 GiB.
-    """
-    usage = shutil.disk_usage(folder)
-    if floor is None:
-        floor = max(GIB, min(usage.total * 8 // 100, 10 * GIB))
-    if usage.free >= floor:
-        return ""
-    return f"{usage.free / GIB:.2f} GiB free, {floor / GIB:.2f} GiB wanted before new work is taken"
 
 
 def _json_object(layout: Layout) -> dict[str, Any]:

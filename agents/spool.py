@@ -7,6 +7,7 @@
                        receipts.jsonl    acknowledged sequences; only the agent writes it
                        job.log           what the job printed
                        process.json      the job's process, so that a successor can end it
+                       running.json      how long the job has run, over all agents
 
 Everything needed to go on after a crash is here. The job recomputes exactly the sequences that have neither
 a complete event nor a receipt.
@@ -116,6 +117,10 @@ class Spool:
     @property
     def process(self) -> Path:
         return self.folder / "process.json"
+
+    @property
+    def running(self) -> Path:
+        return self.folder / "running.json"
 
     def receipts(self) -> set[int]:
         """Return the sequences that the controller acknowledged to this agent."""

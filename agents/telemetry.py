@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import math
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ import psutil  # type: ignore[import-untyped]
 
 from ringrift.protocol.agent import Telemetry
 
+_GPU_SECONDS = 3.0
+
 
 def measure(folder: Path) -> Telemetry:
-    """Measure processors, memory, the disk that holds `folder`, and the first GPU if NVML is importable."""
+    """Measure processors, memory, the disk that holds `folder`, and the first GPU that a driver tells of."""
     found: dict[str, Any] = {"cpus": psutil.cpu_count() or None}
     with contextlib.suppress(OSError, AttributeError):
         found["load"] = os.getloadavg()[0]
@@ -27,7 +31,7 @@ def measure(folder: Path) -> Telemetry:
     with contextlib.suppress(OSError):
         disk = psutil.disk_usage(str(folder))
         found |= _pair("disk", disk.total - disk.free, disk.total)
-    found |= _gpu()
+    found |= _gpu_by_library() or _gpu_by_command()
     return Telemetry.model_validate({name: value for name, value in found.items() if _is_sane(value)})
 
 
@@ -40,7 +44,7 @@ def _is_sane(value: Any) -> bool:
     return isinstance(value, str) or (value is not None and math.isfinite(value) and value >= 0)
 
 
-def _gpu() -> dict[str, Any]:
+def _gpu_by_library() -> dict[str, Any]:
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -57,3 +61,28 @@ def _gpu() -> dict[str, Any]:
         }
     except nvml.NVMLError:
         return {}
+
+
+def _gpu_by_command() -> dict[str, Any]:
+    """Ask `nvidia-smi`, which every driver brings along; nothing where there is none or it hangs."""
+    if shutil.which("nvidia-smi") is None:
+        return {}
+    fields = "name,utilization.gpu,memory.used,memory.total"
+    command = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits", "--id=0"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=_GPU_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return parse_gpu(asked.stdout)
+
+
+def parse_gpu(line: str) -> dict[str, Any]:
+    """Read `name, percent, MiB used, MiB in all`; what is no number, as `[N/A]`, is left out."""
+    name, *figures = [part.strip() for part in line.strip().split(",")]
+    if not name or len(figures) != 3:
+        return {}
+    percent, used, total = (float(figure) if figure.isdecimal() else None for figure in figures)
+    found: dict[str, Any] = {"gpu": name[:80]} | ({} if percent is None else {"gpu_percent": percent})
+    if used is not None and total is not None:
+        found |= _pair("gpu_memory", int(used) << 20, int(total) << 20)
+    return found

@@ -14,7 +14,8 @@ RingRiftError (1)
 ├── Unreachable (6)            controller or host does not answer
 ├── AccessRefused (7)          login, token or host key not accepted
 │   ├── HostKeyChanged
-│   └── SessionUnknown     an agent has to say hello again
+│   ├── SessionUnknown     an agent has to say hello again
+│   └── Replaced           a later start of this agent took its place
 ├── CorruptData (8)            a hash, checksum or structure is wrong
 └── EnvironmentProblem (9)     port in use, disk full, database newer than the code
 
@@ -138,6 +139,12 @@ class SessionUnknown(AccessRefused):
     def __init__(self, message: str, *, hint: str = "", challenge: str = "") -> None:
         super().__init__(message, hint=hint)
         self.challenge = challenge
+
+
+class Replaced(AccessRefused):
+    """Another agent with the same key began after this one, which has to end."""
+
+    code = "replaced"
 
 
 class CorruptData(RingRiftError):

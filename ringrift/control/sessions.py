@@ -11,7 +11,7 @@ import secrets
 from collections import deque
 from dataclasses import dataclass, field
 
-from ringrift.errors import AccessRefused, SessionUnknown
+from ringrift.errors import AccessRefused, Replaced, SessionUnknown
 from ringrift.protocol.sessions import WINDOW, SessionReply, mac
 
 _MASK = (1 << WINDOW) - 1
@@ -76,7 +76,7 @@ class Sessions:
         """Open the session of an agent whose hello was signed; its session until now ends.
 
         Raises `SessionUnknown` with a new challenge when this one is not ours or older than the last one
-        used, and `AccessRefused` for a start that a later one has superseded: two alive at once are a clone.
+        used, and `Replaced` for a start that a later one has superseded: two alive at once are a clone.
         """
         number = int(challenge.partition(".")[0]) if challenge.partition(".")[0].isdecimal() else 0
         seat = self._seats.get(agent)
@@ -84,7 +84,7 @@ class Sessions:
         if not known or (seat is not None and number <= seat.challenge):
             raise SessionUnknown("say hello with this challenge", challenge=self.challenge(agent))
         if seat is not None and incarnation in seat.former:
-            raise AccessRefused(
+            raise Replaced(
                 "a later start of this agent took its place",
                 hint="two agents run with one key: stop one, or provision its host to enrol it anew",
             )

@@ -89,6 +89,14 @@ class Progress(Report):
     """Units per second."""
 
 
+class Rate(Report):
+    """How fast one job of this kind and config goes on a host, as a moving average."""
+
+    kind: Annotated[str, StringConstraints(max_length=32)]
+    config: Annotated[str, StringConstraints(max_length=32)]
+    per_hour: Annotated[Finite, Field(ge=0)]
+
+
 class BeatRequest(Report):
     version: str
     release: str
@@ -101,6 +109,9 @@ class BeatRequest(Report):
     """Results on disk that have no receipt yet."""
     config_hash: Annotated[str, StringConstraints(max_length=64)] = ""
     """SHA-256 prefix of the settings that the agent runs with."""
+    rates: Annotated[list[Rate], Field(max_length=64)] = []
+    idle: Annotated[str, StringConstraints(max_length=200)] = ""
+    """Why it takes nothing new by itself, in words: a full disk. Empty when it does."""
     numeric_class: Annotated[str, StringConstraints(max_length=200)] = ""
     """Architecture, device and library versions under which equal seeds give equal games."""
 

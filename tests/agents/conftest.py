@@ -163,7 +163,7 @@ class TestController:
         with self.changed:
             assert self.changed.wait_for(condition, PATIENCE), f"waited in vain for {what}"
 
-    def add(self, name, *, done=(), deadline=600.0, memory_limit=None, **spec):
+    def add(self, name, *, done=(), deadline=600.0, memory_limit=None, disk_limit=None, **spec):
         """Put one assignment on offer; `spec` fields replace those of a small selfplay job."""
         whole = {
             "kind": "selfplay",
@@ -183,6 +183,8 @@ class TestController:
                 "lease_seconds": 60.0,
                 "deadline_seconds": deadline,
                 "memory_limit": memory_limit,
+                "disk_limit": disk_limit,
+                "credential": f"credential of {name}",
             }
         )
 

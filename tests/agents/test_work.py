@@ -263,9 +263,31 @@ def test_a_job_is_killed_at_its_deadline(connected, controller):
 
 
 def test_a_job_that_wants_more_memory_than_allowed_says_so(connected, controller):
-    controller.add("one", memory_limit=1 << 30)
+    controller.add("one", memory_limit=400 << 20)
     connected.start("hoard")
-    assert outcome(controller, "one").reason == "out of memory"
+    finish = outcome(controller, "one")
+    assert finish.reason.startswith("out of memory: it held ")
+    assert finish.reason.endswith(f" of {400 << 20} bytes")
+    assert finish.crashed and finish.exit_code == -9
+
+
+def test_a_job_whose_files_take_more_disk_than_allowed_says_so(connected, controller):
+    controller.add("one", disk_limit=1 << 20)
+    connected.start("litter")
+    finish = outcome(controller, "one")
+    assert finish.reason.startswith("its files took ")
+    assert finish.reason.endswith(f" of {1 << 20} bytes of disk")
+    assert not finish.crashed
+
+
+@pytest.mark.parametrize(
+    ("runner", "crashed"),
+    [("die", True), ("refuse_memory", True), ("say_nothing", True), ("crash", False), ("refuse", False)],
+)
+def test_a_job_that_died_is_told_from_one_that_said_what_is_wrong(connected, controller, runner, crashed):
+    controller.add("one")
+    connected.start(runner)
+    assert outcome(controller, "one").crashed is crashed
 
 
 def test_a_spec_that_this_agent_cannot_read_fails_with_a_reason(connected, controller):

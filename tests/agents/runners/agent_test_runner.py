@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from ringrift.errors import IncompatibleModel
@@ -88,7 +89,23 @@ def hang(kind, spec, inputs, outputs, done, emit):
 
 
 def hoard(kind, spec, inputs, outputs, done, emit):
-    bytearray(8 << 30)
+    """Take memory in a process of the job's own group until somebody ends it."""
+    code = "import time; held = [b'x' * (16 << 20) for _ in range(40)]; time.sleep(3600)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+
+
+def refuse_memory(kind, spec, inputs, outputs, done, emit):
+    raise MemoryError
+
+
+def litter(kind, spec, inputs, outputs, done, emit):
+    """Fill the job's folder with files that no result names, and wait for ever."""
+    (outputs / "rubbish").write_bytes(bytes(4 << 20))
+    time.sleep(3600)
+
+
+def say_nothing(kind, spec, inputs, outputs, done, emit):
+    os._exit(3)
 
 
 def report_modules(kind, spec, inputs, outputs, done, emit):
