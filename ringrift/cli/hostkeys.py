@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ringrift.cli.output import confirm, note
 from ringrift.client import routes
 from ringrift.errors import AccessRefused, BadInput, HostKeyChanged, Unreachable
+from ringrift.protocol.hosts import ScanHostsRequest, ScannedHost
 from ringrift.protocol.operator import HostKey, HostView, ScanRequest
 
 if TYPE_CHECKING:
@@ -30,18 +31,53 @@ def login(text: str) -> tuple[str, str, int]:
     return found["user"], found["six"] or found["host"], port
 
 
-def choose_key(
-    client: Client, name: str, address: str, port: int, fingerprint: str | None, yes: bool = False
-) -> HostKey:
+def choose_key(client: Client, name: str, address: str, port: int, fingerprint: str | None) -> HostKey:
     """Return the key to pin: the one with the given fingerprint, else the shown one after a yes."""
+    check_fingerprint(fingerprint)
+    shown = client.send(routes.scan(routes.build(ScanRequest, address=address, port=port)))
+    return _choose(f"{name} at {address} port {port}", shown, fingerprint)
+
+
+def scan_host(client: Client, name: str) -> ScannedHost:
+    """Return what a known host shows now, through its jump host where it has one."""
+    return client.send(routes.scan_hosts(routes.build(ScanHostsRequest, names=[name])))[0]
+
+
+def choose_shown(found: ScannedHost, fingerprint: str | None, yes: bool) -> HostKey:
+    """Return the key of a known host to pin; nothing is asked where its fingerprint is known beforehand."""
+    if not found.keys and found.error:
+        raise Unreachable(found.error, hint="nothing was pinned; try again when it answers")
+    return _choose(f"{found.name} ({found.login})", found.keys, fingerprint or found.expected or None, yes)
+
+
+def compare_pinned(client: Client, view: HostView) -> HostKey:
+    """Return the shown key that is the pinned one; raise `HostKeyChanged` when none is."""
+    found = scan_host(client, view.name)
+    if not found.keys:
+        raise Unreachable(found.error or f"{view.name} showed no host key")
+    for key in found.keys:
+        if key.fingerprint == view.fingerprint:
+            return key
+    raise HostKeyChanged(
+        f"{view.name} shows {found.keys[0].fingerprint}, pinned is {view.fingerprint or 'none'}",
+        hint=f"if the machine was rebuilt: `ringrift-ctl hosts trust {view.name}`",
+    )
+
+
+def check_fingerprint(fingerprint: str | None) -> None:
+    """Refuse what is no fingerprint before anything is asked."""
     if fingerprint is not None and not _FINGERPRINT.fullmatch(fingerprint):
         raise BadInput(
             f"{fingerprint!r} is no fingerprint", hint="use the form SHA256:... as `ssh-keygen -lf` prints it"
         )
-    shown = _shown_keys(client, address, port)
+
+
+def _choose(place: str, shown: list[HostKey], fingerprint: str | None, yes: bool = False) -> HostKey:
+    if not shown:
+        raise Unreachable(f"{place} showed no host key", hint="is an SSH server running there?")
     if fingerprint is None:
-        key = shown[0]
-        note(f"{name} at {address} port {port} shows this {key.type} key:\n  {key.fingerprint}")
+        key = min(shown, key=_preference)
+        note(f"{place} shows this {key.type} key:\n  {key.fingerprint}")
         confirm("Is this the fingerprint that the machine itself reports?", yes)
         return key
     for key in shown:
@@ -49,29 +85,10 @@ def choose_key(
             return key
     found = ", ".join(key.fingerprint for key in shown)
     raise AccessRefused(
-        f"{name} at {address} port {port} shows {found}, not {fingerprint}; nothing was pinned",
+        f"{place} shows {found}, not {fingerprint}; nothing was pinned",
         hint="compare with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the machine itself",
     )
 
 
-def compare_pinned(client: Client, view: HostView) -> HostKey:
-    """Return the shown key that is the pinned one; raise `HostKeyChanged` when none is."""
-    _, address, port = login(view.login)
-    shown = _shown_keys(client, address, port)
-    for key in shown:
-        if key.fingerprint == view.fingerprint:
-            return key
-    raise HostKeyChanged(
-        f"{view.name} shows {shown[0].fingerprint}, pinned is {view.fingerprint}",
-        hint=f"if the machine was rebuilt: `ringrift-ctl hosts trust {view.name}`",
-    )
-
-
-def _shown_keys(client: Client, address: str, port: int) -> list[HostKey]:
-    """Return the keys that an address shows, the best type first."""
-    keys = client.send(routes.scan(routes.build(ScanRequest, address=address, port=port)))
-    if not keys:
-        raise Unreachable(f"{address} port {port} showed no host key", hint="is an SSH server running there?")
-    return sorted(
-        keys, key=lambda k: _PREFERENCE.index(k.type) if k.type in _PREFERENCE else len(_PREFERENCE)
-    )
+def _preference(key: HostKey) -> int:
+    return _PREFERENCE.index(key.type) if key.type in _PREFERENCE else len(_PREFERENCE)

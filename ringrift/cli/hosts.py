@@ -20,21 +20,34 @@ Fingerprint = Annotated[
 
 
 @app.command("list")
-def list_hosts(context: typer.Context, json: Json = False) -> None:
+def list_hosts(
+    context: typer.Context,
+    kind: Annotated[str | None, typer.Option(help="Only this kind, such as gpu_container.")] = None,
+    role: Annotated[str | None, typer.Option(help="Only this role, such as gpu_selfplay.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only this state; `retired` is shown no other way.")
+    ] = None,
+    spot: Annotated[
+        bool | None, typer.Option("--spot/--no-spot", help="Only spot hosts, or only others.")
+    ] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="What they are, what they cost, drift.")] = False,
+    json: Json = False,
+) -> None:
     """Show every host: state, health, load, work."""
-    from ringrift.cli import tables
+    from ringrift.cli import hosttables
     from ringrift.client import routes
 
-    report(context, json, routes.hosts(), tables.hosts)
+    call = routes.hosts(kind, role, state, spot)
+    report(context, json, call, hosttables.wide if wide else hosttables.hosts)
 
 
 @app.command()
 def show(context: typer.Context, name: Name, json: Json = False) -> None:
     """Show one host with its latest operation."""
-    from ringrift.cli import tables
+    from ringrift.cli import hosttables
     from ringrift.client import routes
 
-    report(context, json, routes.host(name), tables.host)
+    report(context, json, routes.host(name), hosttables.host)
 
 
 @app.command()
@@ -52,7 +65,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Add a host: fetch its key, compare or confirm the fingerprint, pin it."""
-    from ringrift.cli import tables
+    from ringrift.cli import hosttables
     from ringrift.cli.hostkeys import choose_key, login
     from ringrift.client import routes
     from ringrift.protocol.operator import HostAdd
@@ -74,7 +87,7 @@ def add(
         key = choose_key(client, name, address, port, fingerprint)
         view = client.send(routes.add_host(routes.build(HostAdd, **draft, host_key=key.public_key)))
     out = output(context, json)
-    out.data(view, lambda: tables.host(view))
+    out.data(view, lambda: hosttables.host(view))
     out.note(f"next: ringrift-ctl hosts provision {name}")
 
 
@@ -144,30 +157,11 @@ def remove(context: typer.Context, name: Name, yes: Yes = False, json: Json = Fa
     _change(context, name, "remove", json)
 
 
-@app.command()
-def trust(
-    context: typer.Context, name: Name, fingerprint: Fingerprint = None, yes: Yes = False, json: Json = False
-) -> None:
-    """Pin the key that a host shows now, after a changed key was found."""
-    from ringrift.cli import tables
-    from ringrift.cli.hostkeys import choose_key, login
-    from ringrift.client import routes
-
-    out = output(context, json)
-    with controller() as client:
-        known = client.send(routes.host(name))
-        out.note(f"pinned now: {known.fingerprint}")
-        _, address, port = login(known.login)
-        key = choose_key(client, name, address, port, fingerprint, yes)
-        view = client.send(routes.trust(name, key.public_key))
-    out.data(view, lambda: tables.host(view))
-
-
 def _change(context: typer.Context, name: str, verb: str, json: bool) -> None:
-    from ringrift.cli import tables
+    from ringrift.cli import hosttables
     from ringrift.client import routes
 
-    report(context, json, routes.change_host(name, verb), lambda view: tables.hosts([view]))
+    report(context, json, routes.change_host(name, verb), lambda view: hosttables.hosts([view]))
 
 
 def _operations(client: Client, identities: list[str]) -> list[OperationView]:

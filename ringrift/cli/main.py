@@ -14,6 +14,7 @@ from ringrift.cli import (
     evaluate,
     games,
     hosts,
+    inventory,
     jobs,
     models,
     play,
@@ -22,6 +23,7 @@ from ringrift.cli import (
     promotion,
     records,
     replay,
+    trust,
 )
 from ringrift.cli.front import EPILOG, Front
 from ringrift.cli.output import Json
@@ -36,6 +38,8 @@ app = typer.Typer(
 )
 for verbs in (controller, doctor, records, promotion, production, programs, replay, play):
     app.add_typer(verbs.app)
+for more in (inventory, trust):
+    hosts.app.add_typer(more.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(configs.app, name="configs")

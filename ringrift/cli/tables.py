@@ -8,68 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ringrift.cli import hosttables
 from ringrift.cli.output import fields, state_text, table
-from ringrift.client.display import age, count, elo, percent, plain, share, short, size
+from ringrift.client.display import age, count, elo, percent, plain, short
 from ringrift.protocol import operator as op
-
-
-def hosts(views: Sequence[op.HostView]) -> RenderableType:
-    headers = ("host", "state", "health", "heartbeat>", "cpu>", "ram>", "disk>", "gpu>", "job", "games/h>")
-    return table(headers, (_host_row(view) for view in views))
-
-
-def _host_row(view: op.HostView) -> tuple[object, ...]:
-    seen = view.telemetry
-    cpu = seen.cpu_percent if seen else None
-    return (
-        view.name,
-        state_text(view.state),
-        state_text(view.health),
-        age(view.heartbeat_age),
-        "-" if cpu is None else f"{cpu:.0f}%",
-        percent(share(seen.memory_used, seen.memory_total)) if seen else "-",
-        percent(share(seen.disk_used, seen.disk_total)) if seen else "-",
-        "-" if seen is None or seen.gpu_percent is None else f"{seen.gpu_percent:.0f}%",
-        running(view),
-        count(view.games_per_hour),
-    )
-
-
-def running(view: op.HostView) -> str:
-    """Return what a host does now, or why nothing."""
-    if not view.running:
-        return view.idle_reason or view.reason or "-"
-    first = view.running[0]
-    more = f" +{len(view.running) - 1}" if len(view.running) > 1 else ""
-    return f"{first.kind} {first.config} {percent(share(first.done, first.total))}{more}"
-
-
-def host(view: op.HostView) -> RenderableType:
-    seen = view.telemetry
-    pairs: list[tuple[str, object]] = [
-        ("host", view.name),
-        ("state", state_text(view.state)),
-        ("reason", view.reason or "-"),
-        ("health", state_text(view.health)),
-        ("heartbeat", age(view.heartbeat_age)),
-        ("login", view.login),
-        ("fingerprint", view.fingerprint),
-        ("root", view.root),
-        ("python", view.python or "our own environment"),
-        ("tunnel", state_text(view.tunnel)),
-        ("release", view.release or "-"),
-        ("job", running(view)),
-        ("results without receipt", "-" if view.spooled is None else view.spooled),
-        ("operation", view.operation or "-"),
-    ]
-    if seen:
-        pairs += [
-            ("cpu", f"{seen.cpus or '-'} cores, load {seen.load if seen.load is not None else '-'}"),
-            ("memory", f"{size(seen.memory_used)} of {size(seen.memory_total)}"),
-            ("disk", f"{size(seen.disk_used)} of {size(seen.disk_total)}"),
-            ("gpu", seen.gpu or "none seen"),
-        ]
-    return fields(pairs)
 
 
 def operation(view: op.OperationView) -> RenderableType:
@@ -327,7 +269,8 @@ def status(view: op.StatusView) -> RenderableType:
     jobs_line = ", ".join(f"{number} {state}" for state, number in view.jobs.items() if number) or "none"
     return Group(
         Text(plain(head), style="bold"),
-        hosts(view.hosts),
+        hosttables.hosts(view.hosts),
+        hosttables.cost(view.hourly_cost),
         configs(view.configs),
         Text(plain(f"jobs: {jobs_line}")),
         receipts(view.receipts),

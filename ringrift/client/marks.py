@@ -21,12 +21,15 @@ class Mark(NamedTuple):
 _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
     "good": {
         "●": ("ready", "up", "serving", "open"),
-        "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes"),
+        "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes", "added"),
         "◆": ("champion",),
     },
     "busy": {"◐": ("provisioning", "running", "leased"), "◇": ("candidate", "planned")},
-    "warn": {"▲": ("draining", "stale", "drifted", "closed", "change")},
-    "bad": {"✖": ("unreachable", "down", "failed", "rejected", "unhealthy", "no"), "■": ("quarantined",)},
+    "warn": {"▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning")},
+    "bad": {
+        "✖": ("unreachable", "down", "failed", "rejected", "unhealthy", "no", "refused"),
+        "■": ("quarantined",),
+    },
     "dim": {
         "○": ("new", "queued", "pending", "off"),
         "=": ("unchanged", "same"),

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ringrift.errors import BadInput
+from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 
 T = TypeVar("T")
@@ -21,6 +22,7 @@ READ_SECONDS = 10.0
 SCAN_SECONDS = 40.0
 """A scan waits for a machine that may be silent: the SSH connect limit of the controller, and room."""
 
+SCAN_ALL_SECONDS = 600.0
 FILE_SECONDS = 60.0
 """A file may have some hundred megabytes."""
 
@@ -88,8 +90,11 @@ def why(subject: str) -> Call[op.WhyView]:
     return Call("GET", f"/v1/why/{segment(subject, 'host, config, job or target')}", op.WhyView)
 
 
-def hosts() -> Call[list[op.HostView]]:
-    return Call("GET", "/v1/hosts", list[op.HostView])
+def hosts(
+    kind: str | None = None, role: str | None = None, state: str | None = None, spot: bool | None = None
+) -> Call[list[op.HostView]]:
+    """Hosts that are not retired, or those in `state`."""
+    return Call("GET", "/v1/hosts", list[op.HostView], _given(kind=kind, role=role, state=state, spot=spot))
 
 
 def host(name: str) -> Call[op.HostView]:
@@ -113,9 +118,56 @@ def change_host(name: str, verb: str) -> Call[op.HostView]:
     return Call("POST", f"/v1/hosts/{segment(name, 'host')}/{verb}", op.HostView)
 
 
-def trust(name: str, host_key: str) -> Call[op.HostView]:
-    path = f"/v1/hosts/{segment(name, 'host')}/trust"
-    return Call("POST", path, op.HostView, body={"host_key": host_key})
+def quarantine(name: str, request: hw.QuarantineRequest) -> Call[op.HostView]:
+    return Call("POST", f"/v1/hosts/{segment(name, 'host')}/quarantine", op.HostView, body=request)
+
+
+def host_history(name: str, limit: int) -> Call[list[hw.HostStateView]]:
+    path = f"/v1/hosts/{segment(name, 'host')}/history"
+    return Call("GET", path, list[hw.HostStateView], _given(limit=limit))
+
+
+def import_hosts(request: hw.ImportRequest) -> Call[hw.ImportView]:
+    return Call("POST", "/v1/inventory", hw.ImportView, body=request, seconds=FILE_SECONDS)
+
+
+def export_hosts(with_addresses: bool) -> Call[hw.ExportView]:
+    """The inventory as YAML, with what leads to the machines or without."""
+    params = _given(with_addresses=with_addresses)
+    return Call("GET", "/v1/inventory", hw.ExportView, params, seconds=FILE_SECONDS)
+
+
+def trust(name: str, request: hw.TrustRequest) -> Call[op.HostView]:
+    return Call("POST", f"/v1/hosts/{segment(name, 'host')}/trust", op.HostView, body=request)
+
+
+def scan_hosts(request: hw.ScanHostsRequest) -> Call[list[hw.ScannedHost]]:
+    """Ask known hosts for their keys, 16 at a time."""
+    return Call("POST", "/v1/host-keys/scan", list[hw.ScannedHost], body=request, seconds=SCAN_ALL_SECONDS)
+
+
+def pinned_keys(name: str) -> Call[list[hw.PinnedKeyView]]:
+    return Call("GET", f"/v1/hosts/{segment(name, 'host')}/keys", list[hw.PinnedKeyView])
+
+
+def revoked_keys() -> Call[list[hw.RevokedKeyView]]:
+    return Call("GET", "/v1/host-keys/revoked", list[hw.RevokedKeyView])
+
+
+def revoke_key(request: hw.RevokeRequest) -> Call[hw.RevokedKeyView]:
+    return Call("POST", "/v1/host-keys/revoke", hw.RevokedKeyView, body=request)
+
+
+def authorities() -> Call[list[hw.AuthorityView]]:
+    return Call("GET", "/v1/host-authorities", list[hw.AuthorityView])
+
+
+def add_authority(request: hw.AuthorityAdd) -> Call[list[hw.AuthorityView]]:
+    return Call("POST", "/v1/host-authorities", list[hw.AuthorityView], body=request)
+
+
+def remove_authority(request: hw.AuthorityRemove) -> Call[list[hw.AuthorityView]]:
+    return Call("POST", "/v1/host-authorities/remove", list[hw.AuthorityView], body=request)
 
 
 def operation(identity: str) -> Call[op.OperationView]:

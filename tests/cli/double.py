@@ -18,6 +18,7 @@ from ringrift.client.access import Access
 from ringrift.client.http import rebuilt_error
 from ringrift.client.routes import Call
 from ringrift.errors import NotFound, Unreachable
+from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 from tests.cli import sample
 
@@ -35,6 +36,8 @@ class World:
         self.keys = [
             op.HostKey(type="ssh-ed25519", fingerprint=sample.FINGERPRINT, public_key=sample.PUBLIC_KEY),
         ]
+        self.inventory = hw.ImportView(done=True, rows=[])
+        self.scanned: list[hw.ScannedHost] | None = None
         self.away = False
         self.hold: asyncio.Event | None = None
         self.promotion_allowed = True
@@ -113,11 +116,16 @@ def _answer(world: World, method: str, path: list[str], query: dict[str, str], b
         "jobs": sample.jobs,
         "games": lambda: list(world.games.values()),
         "events": sample.events,
+        "host-keys/revoked": lambda: [sample.revoked(sample.OTHER_FINGERPRINT, "stolen disk")],
+        "host-authorities": lambda: [sample.authority()],
+        "inventory": lambda: hw.ExportView(text="schema_version: 1\n"),
         "audit/verify": lambda: {"rows": 42, "sound": True, "first_bad": None},
     }
     joined = "/".join(path)
     if method == "GET" and joined in read:
         return read[joined]()
+    if method == "GET" and path[0] == "hosts" and len(path) == 3:
+        return sample.host_records()[path[2]] if world.host(path[1]) else None
     if method == "GET" and len(path) == 2:
         return _one(world, path[0], path[1])
     return _write(world, path, query, body or {}) if method == "POST" else None
@@ -165,6 +173,14 @@ def _deployment(world: World) -> op.DeploymentView:
 def _write(world: World, path: list[str], query: dict[str, str], body: dict[str, Any]) -> Any:
     if path == ["hosts", "scan"]:
         return world.keys
+    if path == ["host-keys", "scan"]:
+        return world.scanned if world.scanned is not None else [_scanned(world, body["names"][0])]
+    if path == ["host-keys", "revoke"]:
+        return sample.revoked(body["fingerprint"], body["reason"])
+    if path[0] == "host-authorities":
+        return [sample.authority()]
+    if path == ["inventory"]:
+        return world.inventory
     if path == ["hosts"]:
         return sample.host(body["name"], "new", login=f"{body['user']}@{body['address']}:{body['port']}")
     if path[0] == "hosts" and len(path) == 3:
@@ -189,11 +205,17 @@ def _change_host(world: World, name: str, verb: str) -> Any:
         return None
     if verb == "provision":
         return world.advance(f"op-{name}", "provision", name)
-    state = {"drain": "draining", "resume": "ready", "remove": "retired", "trust": "ready"}[verb]
+    states = {"drain": "draining", "remove": "retired", "quarantine": "quarantined"}
+    state = states.get(verb, "ready")
     changed = view.model_copy(update={"state": state})
     others = [changed if each.name == name else each for each in world.status.hosts]
     world.status = world.status.model_copy(update={"hosts": others})
     return changed
+
+
+def _scanned(world: World, name: str) -> hw.ScannedHost:
+    view = world.host(name)
+    return hw.ScannedHost(name=name, login=view.login if view else "", keys=world.keys)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringrift.game.config import ALL_CONFIGS
+from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 from ringrift.protocol.agent import Telemetry
 
@@ -167,6 +168,46 @@ def hosts() -> list[op.HostView]:
             spooled=None,
         ),
     ]
+
+
+def host_records() -> dict[str, object]:
+    """Return what is kept of a host: changes of its state, keys that were pinned."""
+    at = "2026-11-22T14:02:12.000+00:00"
+    return {
+        "history": [
+            hw.HostStateView(state="unreachable", reason="connection refused", at=at, age=60.0),
+            hw.HostStateView(state="ready", reason="", at=at, age=7200.0),
+        ],
+        "keys": [
+            hw.PinnedKeyView(
+                host="cpu-01",
+                type="ssh-ed25519",
+                fingerprint=FINGERPRINT,
+                how="operator",
+                actor="operator",
+                at=at,
+                age=60.0,
+                in_force=True,
+            )
+        ],
+    }
+
+
+def revoked(fingerprint: str, reason: str) -> hw.RevokedKeyView:
+    return hw.RevokedKeyView(
+        fingerprint=fingerprint,
+        reason=reason,
+        actor="operator",
+        at="2026-11-22T14:02:12.000+00:00",
+        age=1.0,
+        hosts=["cpu-01"],
+    )
+
+
+def authority() -> hw.AuthorityView:
+    return hw.AuthorityView(
+        fingerprint=FINGERPRINT, public_key=PUBLIC_KEY, actor="operator", at="2026-11-22T14:02:12Z", age=1.0
+    )
 
 
 def evaluation(**changes: object) -> op.EvaluationView:

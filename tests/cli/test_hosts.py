@@ -80,7 +80,8 @@ def test_trust_shows_both_keys_and_sends_the_new_one(run, world) -> None:
     assert result.exit_code == 0
     assert sample.FINGERPRINT in result.stderr
     assert sample.OTHER_FINGERPRINT in result.stderr
-    assert world.sent("POST", "/v1/hosts/gh200-01/trust") == [{"host_key": "ssh-ed25519 NEW"}]
+    [sent] = world.sent("POST", "/v1/hosts/gh200-01/trust")
+    assert sent == {"host_key": "ssh-ed25519 NEW", "how": "first-contact"}
 
 
 def test_provisioning_shows_each_step_once_and_ends_well(run, world) -> None:

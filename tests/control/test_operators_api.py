@@ -175,7 +175,7 @@ async def test_trust_replaces_the_pin_and_is_recorded(world: World) -> None:
     assert before != after
     event = (await world.get("/events?limit=1"))[0]
     assert event["action"] == "host.trusted"
-    assert event["detail"] == {"before": before, "fingerprint": after}
+    assert event["detail"] == {"before": before, "fingerprint": after, "how": "first-contact"}
 
 
 async def test_an_unreachable_host_is_told_with_its_hint(world: World) -> None:

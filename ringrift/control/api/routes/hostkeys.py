@@ -138,7 +138,8 @@ def _place(session: Session, host: Host) -> _Place:
     except RingRiftError as error:
         problem = f"it is reached through {host.jump}: {error.line()}"
     login = f"{host.user}@{host.address}:{host.port}"
-    return _Place(host.name, login, host.address, host.port, host.fingerprint, jump, problem)
+    expected = "" if host.host_key else host.fingerprint
+    return _Place(host.name, login, host.address, host.port, expected, jump, problem)
 
 
 async def _scan(context: Context, gate: asyncio.Semaphore, place: _Place) -> tuple[ScannedHost, str]:
