@@ -72,6 +72,8 @@ class ScriptedAgent:
         self.key = Ed25519PrivateKey.generate()
         self.id = ""
         self.incarnation = "first"
+        self.shown: dict[str, str] = {}
+        """Says for which assignment a file is fetched or put."""
 
     @property
     def public_key(self) -> str:
@@ -109,18 +111,25 @@ class ScriptedAgent:
         wish = wire.LeaseRequest(kinds=list(kinds or KINDS))
         answer = await self.post(wire.LEASE, wish.model_dump_json().encode())
         assert answer.status_code == 200, answer.text
-        return wire.LeaseReply.model_validate(answer.json())
+        reply = wire.LeaseReply.model_validate(answer.json())
+        self.works_for(reply.assignment)
+        return reply
+
+    def works_for(self, assignment: wire.Assignment | None) -> None:
+        """Fetch and put files for this assignment from now on."""
+        if assignment is not None:
+            self.shown = {wire.ASSIGNMENT_HEADER: f"{assignment.assignment}:{assignment.credential}"}
 
     async def upload(self, content: bytes, name: str | None = None) -> httpx.Response:
         digest = name or hashlib.sha256(content).hexdigest()
         path = f"{wire.ARTIFACTS}/{digest}"
-        headers = self.signed(wire.streaming_signing_text("PUT", path, digest))
+        headers = self.signed(wire.streaming_signing_text("PUT", path, digest)) | self.shown
         return await self.http.put(path, content=content, headers=headers)
 
     async def download(self, digest: str, **headers: str) -> httpx.Response:
         path = f"{wire.ARTIFACTS}/{digest}"
         signed = self.signed(wire.signing_text("GET", path, b""))
-        return await self.http.get(path, headers={**signed, **headers})
+        return await self.http.get(path, headers={**signed, **self.shown, **headers})
 
     async def report(
         self, assignment: wire.Assignment, sequence: int, payload: dict[str, Any], artifacts: list[str]
@@ -131,6 +140,7 @@ class ScriptedAgent:
             sequence=sequence,
             payload=payload,
             artifacts=artifacts,
+            credential=assignment.credential,
         )
         return await self.post(wire.RESULTS, wish.model_dump_json().encode())
 
@@ -138,7 +148,11 @@ class ScriptedAgent:
         self, assignment: wire.Assignment, outcome: str = "succeeded", reason: str = ""
     ) -> wire.FinishReply:
         wish = wire.FinishRequest(
-            assignment=assignment.assignment, epoch=assignment.epoch, outcome=outcome, reason=reason
+            assignment=assignment.assignment,
+            epoch=assignment.epoch,
+            outcome=outcome,
+            reason=reason,
+            credential=assignment.credential,
         )
         answer = await self.post(wire.FINISH, wish.model_dump_json().encode())
         assert answer.status_code == 200, answer.text
@@ -149,11 +163,10 @@ class ScriptedAgent:
     ) -> wire.ResultReply:
         """Do one unit of work: upload its artifacts, report it."""
         payload, contents = work.unit(assignment.spec, sequence)
-        digests = []
+        self.works_for(assignment)
         for content in contents:
-            receipt = await self.upload(content)
-            assert receipt.status_code == 200, receipt.text
-            digests.append(receipt.json()["sha256"])
+            await self.upload(content)
+        digests = [hashlib.sha256(content).hexdigest() for content in contents]
         answer = await self.report(assignment, sequence, payload, digests)
         assert answer.status_code == 200, answer.text
         return wire.ResultReply.model_validate(answer.json())

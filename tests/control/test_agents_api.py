@@ -108,7 +108,7 @@ async def test_unsigned_forged_and_replaced_requests_are_refused(world: World) -
 
 async def test_a_malformed_request_names_its_field(world: World) -> None:
     agent = await world.agent("alpha")
-    for body, field in ((b'{"kinds":["paint"]}', "kinds.0"), (b"{", "body"), (b'{"kinds":[],"x":1}', "x")):
+    for body, field in ((b'{"kinds":[1]}', "kinds.0"), (b"{", "body"), (b'{"kinds":"train"}', "kinds")):
         answer = await agent.post(wire.LEASE, body)
         assert answer.status_code == 422
         assert answer.json()["error"]["code"] == "bad_input"

@@ -2,62 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from fastapi import FastAPI, Request
-from pydantic import BaseModel, ValidationError
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel
 
 from ringrift.control.api import errors, transfers
-from ringrift.control.api.signatures import bounded_body, signed_body
-from ringrift.control.domain.check import validation_line
+from ringrift.control.api.beating import BeatWindow
+from ringrift.control.api.signatures import bounded_body, open_session, parse, signed_body
+from ringrift.control.api.work import Answer, answers
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import beats, fleet, leasing
-from ringrift.control.store.receipts import accept_result
-from ringrift.errors import BadInput
-from ringrift.protocol.agent import (
-    BEAT,
-    ENROL,
-    FINISH,
-    LEASE,
-    RESULTS,
-    BeatReply,
-    BeatRequest,
-    EnrolReply,
-    EnrolRequest,
-    FinishReply,
-    FinishRequest,
-    LeaseReply,
-    LeaseRequest,
-    ResultReply,
-    ResultRequest,
-)
+from ringrift.control.store import fleet
+from ringrift.protocol.agent import ENROL, EnrolReply, EnrolRequest
+from ringrift.protocol.sessions import SESSION, SessionReply
 
-Body = TypeVar("Body", bound=BaseModel)
 _TOKEN_BODY = 4096
 
 
-def parse(cls: type[Body], body: bytes) -> Body:
-    """Read a request body; `BadInput` naming the field."""
-    try:
-        return cls.model_validate_json(body)
-    except ValidationError as error:
-        raise BadInput(validation_line(error)) from error
-
-
 def agents_app(context: Context) -> FastAPI:
-    """Return the agents' API over the controller's parts."""
+    """Return the agents' API over the controller's parts.
+
+    `ringrift.control.api.protocol` answers most requests of the paths in `answers` before they come here.
+    """
     app = FastAPI(title="RingRift agents' API", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
-    _work_routes(app, context)
+    app.state.context, app.state.window = context, BeatWindow(context)
+    _first_contact(app, context)
+    for path, answer in answers(context, app.state.window).items():
+        _work_route(app, context, path, answer)
     transfers.add_routes(app, context)
     return app
 
 
-def _work_routes(app: FastAPI, context: Context) -> None:
-    async def signed(request: Request, cls: type[Body]) -> tuple[str, Body]:
-        agent, body = await signed_body(request, context.store, context.settings.limits.body_bytes)
-        return agent, parse(cls, body)
-
+def _first_contact(app: FastAPI, context: Context) -> None:
     @app.post(ENROL)
     async def enrol(request: Request) -> EnrolReply:
         wish = parse(EnrolRequest, await bounded_body(request, _TOKEN_BODY))
@@ -66,37 +41,18 @@ def _work_routes(app: FastAPI, context: Context) -> None:
         )
         return EnrolReply(agent=agent)
 
-    @app.post(BEAT)
-    async def beat(request: Request) -> BeatReply:
-        agent, wish = await signed(request, BeatRequest)
-        return await context.store.write(
-            "agent.beat", lambda s: beats.beat(s, agent, wish, context.settings.agents)
-        )
+    @app.post(SESSION)
+    async def hello(request: Request) -> SessionReply:
+        return await open_session(context, request.headers, await bounded_body(request, _TOKEN_BODY))
 
-    @app.post(LEASE)
-    async def lease(request: Request) -> LeaseReply:
-        agent, wish = await signed(request, LeaseRequest)
-        reply = await context.store.write(
-            "agent.lease", lambda s: leasing.lease(s, agent, wish.kinds, context.settings)
-        )
-        if reply.assignment is not None:
-            context.wake()
-        return reply
 
-    @app.post(RESULTS)
-    async def results(request: Request) -> ResultReply:
-        agent, wish = await signed(request, ResultRequest)
-        reply = await context.store.write(
-            "agent.result", lambda s: accept_result(s, agent, wish, context.settings.agents)
-        )
-        context.wake()
-        return reply
+def _work_route(app: FastAPI, context: Context, path: str, answer: Answer) -> None:
+    @app.post(path)
+    async def work(request: Request) -> Response:
+        agent, body = await signed_body(request, context.store, context.settings.limits.body_bytes)
+        return as_json(await answer(agent, body))
 
-    @app.post(FINISH)
-    async def finish(request: Request) -> FinishReply:
-        agent, wish = await signed(request, FinishRequest)
-        reply = await context.store.write(
-            "agent.finish", lambda s: leasing.finish(s, agent, wish, context.settings.agents)
-        )
-        context.wake()
-        return reply
+
+def as_json(reply: BaseModel) -> Response:
+    """Return a reply as its JSON."""
+    return Response(reply.model_dump_json(), media_type="application/json")

@@ -19,9 +19,11 @@ from ringrift.errors import (
     PartialFailure,
     Refused,
     RingRiftError,
+    SessionUnknown,
     Unreachable,
     UsageError,
 )
+from ringrift.protocol.sessions import CHALLENGE_HEADER
 
 STATUS: tuple[tuple[type[RingRiftError], int], ...] = (
     (BadInput, 422),
@@ -48,7 +50,17 @@ def status_of(error: RingRiftError) -> int:
 def reply(error: RingRiftError) -> JSONResponse:
     """Return an error as an HTTP answer."""
     body = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
-    return JSONResponse(body, status_code=status_of(error))
+    headers = {CHALLENGE_HEADER: error.challenge} if isinstance(error, SessionUnknown) else None
+    return JSONResponse(body, status_code=status_of(error), headers=headers)
+
+
+def reply_any(error: Exception, request: str) -> JSONResponse:
+    """Return any failure as an HTTP answer; one that nobody expected is logged and says nothing."""
+    if isinstance(error, RingRiftError):
+        return reply(error)
+    _log.error("%s failed: %s: %s", request, type(error).__name__, error)
+    _log.debug("%s", request, exc_info=error)
+    return reply(RingRiftError("the controller failed on this request", hint="see logs/controller.log"))
 
 
 def install(app: FastAPI) -> None:
@@ -71,9 +83,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:
-        _log.error("%s %s failed: %s: %s", request.method, request.url.path, type(error).__name__, error)
-        _log.debug("%s %s", request.method, request.url.path, exc_info=error)
-        return reply(RingRiftError("the controller failed on this request", hint="see logs/controller.log"))
+        return reply_any(error, f"{request.method} {request.url.path}")
 
 
 def field_fault(faults: Any) -> str:

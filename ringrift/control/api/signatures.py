@@ -1,19 +1,36 @@
-"""Who sends a request to the agents' API: Ed25519 signatures by keys that were enrolled with a token."""
+"""Who sends a request to the agents' API: a session, opened by a key that was enrolled with a token."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+from collections.abc import Mapping
+from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
 
+from ringrift.control.domain.check import validation_line
+from ringrift.control.reconcile.context import Context
 from ringrift.control.store.store import Store
 from ringrift.control.store.tables import Agent
-from ringrift.errors import AccessRefused, BadInput
+from ringrift.errors import AccessRefused, BadInput, SessionUnknown
 from ringrift.protocol.agent import AGENT_HEADER, SIGNATURE_HEADER, signing_text, streaming_signing_text
+from ringrift.protocol.sessions import SESSION, SESSION_HEADER, SessionReply, SessionRequest
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def parse(cls: type[Body], body: bytes) -> Body:
+    """Read a request body; `BadInput` naming the field."""
+    try:
+        return cls.model_validate_json(body)
+    except ValidationError as error:
+        raise BadInput(validation_line(error)) from error
 
 
 async def bounded_body(request: Request, limit: int) -> bytes:
@@ -37,22 +54,55 @@ def signed_path(request: Request) -> str:
 async def signed_body(request: Request, store: Store, limit: int) -> tuple[str, bytes]:
     """Return the agent's id and the body of a signed request; `AccessRefused` when the signature is wrong."""
     body = await bounded_body(request, limit)
-    agent = await _verify(request, store, signing_text(request.method, signed_path(request), body))
-    return agent, body
+    text = signing_text(request.method, signed_path(request), body)
+    return await _verify(request, store, text, hashlib.sha256(body).hexdigest()), body
 
 
 async def signed_upload(request: Request, store: Store, sha256: str) -> str:
     """Return the agent's id of an upload that is signed by its hash, before any of it is read."""
-    return await _verify(request, store, streaming_signing_text(request.method, signed_path(request), sha256))
+    text = streaming_signing_text(request.method, signed_path(request), sha256)
+    return await _verify(request, store, text, sha256)
 
 
-async def _verify(request: Request, store: Store, text: bytes) -> str:
-    name = request.headers.get(AGENT_HEADER, "")
+async def _verify(request: Request, store: Store, text: bytes, sha256: str) -> str:
+    """Return who sent a request: by its session, or by an Ed25519 signature of its own.
+
+    The latter is how agents of the version before sessions sign (P12). Such a request can be sent again by
+    whoever recorded it; what that does is bounded by reports being cumulative and idempotent.
+    """
+    given = request.headers.get(SESSION_HEADER)
+    if given is None:
+        return await signer(store, request.headers, text)
+    context: Context = request.app.state.context
+    return caller(context, given, request.headers, request.method, signed_path(request), sha256)
+
+
+def caller(
+    context: Context, given: str, headers: Mapping[str, str], method: str, path: str, sha256: str
+) -> str:
+    """Return who sent a request by its session header `given`; each request is good for once."""
+    try:
+        return context.sessions.agent_of(given, method, path, sha256)
+    except SessionUnknown as error:
+        challenge = context.sessions.challenge(headers.get(AGENT_HEADER, ""))
+        raise SessionUnknown(error.message, challenge=challenge) from error
+
+
+async def open_session(context: Context, headers: Mapping[str, str], body: bytes) -> SessionReply:
+    """Answer a hello, signed by the agent's enrolled key."""
+    agent = await signer(context.store, headers, signing_text("POST", SESSION, body))
+    wish = parse(SessionRequest, body)
+    return context.sessions.open(agent, wish.challenge, wish.incarnation)
+
+
+async def signer(store: Store, headers: Mapping[str, str], text: bytes) -> str:
+    """Return the agent whose enrolled key signed `text`; `AccessRefused` when none did."""
+    name = headers.get(AGENT_HEADER, "")
     key = await store.read(lambda session: _key(session, name))
     if key is None:
         raise AccessRefused("unknown agent", hint="provision its host again to enrol it")
     try:
-        signature = base64.b64decode(request.headers.get(SIGNATURE_HEADER, ""), validate=True)
+        signature = base64.b64decode(headers.get(SIGNATURE_HEADER, ""), validate=True)
         Ed25519PublicKey.from_public_bytes(base64.b64decode(key)).verify(signature, text)
     except (InvalidSignature, binascii.Error, ValueError) as error:
         raise AccessRefused("signature is not valid") from error

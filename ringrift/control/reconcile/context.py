@@ -11,6 +11,7 @@ from typing import Any
 
 from ringrift.control.artifacts import ArtifactStore
 from ringrift.control.domain.ports import Fleet
+from ringrift.control.sessions import Sessions
 from ringrift.control.settings import Settings
 from ringrift.control.store.store import Store
 
@@ -58,6 +59,7 @@ class Context:
     home: Path
     agents_socket: Path
     flights: Flights = field(default_factory=Flights)
+    sessions: Sessions = field(default_factory=Sessions)
     wakers: list[asyncio.Event] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     leading: bool = True

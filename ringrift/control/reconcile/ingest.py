@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import jobs
-from ringrift.control.store.receipts import judge
+from ringrift.control.store.filing import judge
 from ringrift.control.store.tables import Job, Shard
 from ringrift.protocol.jobs import IngestSpec
 

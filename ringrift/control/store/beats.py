@@ -20,7 +20,7 @@ STOPPING = ("draining", "quarantined", "retired")
 """Host states in which its agent finishes what runs and takes nothing new."""
 
 _agents, _assignments, _hosts, _jobs = (
-    cast(Table, table.__table__)  # type: ignore[attr-defined]
+    cast(Table, table.__table__)
     for table in (Agent, Assignment, Host, Job)
 )
 _AGENTS = (

@@ -17,7 +17,7 @@ HEAD = "audit.head"
 CONTROLLER = "controller"
 """Actor of changes that no person and no agent asked for."""
 
-_settings, _events = Setting.__table__, Event.__table__  # type: ignore[attr-defined]
+_settings, _events = Setting.__table__, Event.__table__
 _HEAD = select(_settings.c.value, database_now()).where(_settings.c.key == HEAD)
 _APPEND = insert(_events)
 _BEGIN = insert(_settings).values(key=bindparam("head"), value=bindparam("new_value"))
