@@ -1,13 +1,14 @@
 """The way from a host back to the controller: a socket there that the SSH connection forwards here.
 
-A Unix socket with a fresh name per connection, because its file outlives even a clean close; a loopback port
-of sshd's choice where sockets are forbidden. Where it is stands in `run/controller.json`.
+A Unix socket with a fresh name per connection, because its file outlives even a clean close, and because a
+link that was cut leaves the old listener behind until the host's sshd notices; a loopback port of sshd's
+choice where sockets are forbidden. Where it is stands in `run/controller.json`. Opening takes two programs
+on the host and one request to its sshd, so that a slow link delays it little.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,42 +16,65 @@ from pathlib import Path
 import asyncssh
 
 from hosts.remote import Remote
-from ringrift.errors import AccessRefused
+from ringrift.errors import AccessRefused, CorruptData
+from ringrift.failpoints import side_effect
 
-LONGEST_PATH = 100
-"""Bytes. A socket's path is limited to 107 on Linux and 103 on macOS."""
-_SOCKET = re.compile(r"t-[0-9a-f]{8}\.sock")
-_SHORT_FOLDER = re.compile(r"/tmp/ringrift-[A-Za-z0-9]{8}")  # noqa: S108 - made by mktemp -d, mode 0700
+_PREPARE = r"""
+mark=$1 root=$2 name=$3
+case $root in "~") root=$HOME ;; "~/"*) root=$HOME/${root#"~/"} ;; esac
+run=${root%/}/run
+mkdir -p -- "$run" && chmod 700 "$run" || exit
+path=$run/$name
+LC_ALL=C
+[ ${#path} -le 100 ] || path=$(mktemp -d /tmp/ringrift-XXXXXXXX)/$name || exit
+printf '\n%s %s\n%s %s\n' "$mark" "$run" "$mark" "$path"
+"""
+"""Makes the folder, and a short one where the socket's path would be too long: Linux allows 107 bytes,
+macOS 103. Prints both paths behind a mark, since login shells print too."""
+
+_PUBLISH = r"""
+cd -- "$1" || exit
+path=$2 text=$3 new=.controller.${2##*/}.new before=
+record='{"uds": "\(/tmp/ringrift-[A-Za-z0-9]\{8\}\)/t-[0-9a-f]\{8\}\.sock"}'
+[ ! -f controller.json ] || before=$(sed -n "s|^$record\$|\1|p" controller.json)
+umask 077
+printf '%s\n' "$text" > "$new" && mv -f "$new" controller.json || exit
+for old in t-????????.sock .controller.*.new "${before:-$1}"/t-????????.sock; do
+  [ "$old" = "${path##*/}" ] || [ "$old" = "$path" ] || rm -f -- "$old"
+done
+for folder in "$before" "${path%/*}"; do
+  case $folder in /tmp/ringrift-*) rmdir -- "$folder" 2>/dev/null ;; esac
+done
+:
+"""
+"""Replaces `controller.json` atomically; then removes what earlier connections left: their sockets here, and
+the short folder that they named. Our own short folder goes too when it is empty, because a port is used."""
 
 
 async def hold(remote: Remote, root: str, agents_socket: Path, opened: Callable[[], Awaitable[None]]) -> None:
-    """Forward, publish where, call `opened`, and return when the connection ends. `root` is absolute."""
-    folder = f"{root}/run"
-    await remote.files.mkdir(folder, 0o700)
-    path = await _socket_path(remote, folder)
+    """Forward, publish where, call `opened`, return when the connection ends. `root` may begin with `~`."""
+    run, path = await _prepare(remote, root)
     listener, place = await _listen(remote, path, agents_socket)
     try:
-        before = await remote.files.get(f"{folder}/controller.json")
-        text = json.dumps(place) + "\n"
-        await remote.files.put(f"{folder}/controller.json", text.encode(), 0o600)
-        await _remove_stale(remote, folder, path, before)
+        with side_effect("tunnel.publish"):
+            await remote.check(["sh", "-c", _PUBLISH, "sh", run, path, json.dumps(place)])
         await opened()
         await remote.connection.wait_closed()
     finally:
         listener.close()
 
 
-async def _socket_path(remote: Remote, folder: str) -> str:
-    """Return a fresh path in a folder that only the login user can enter."""
-    name = f"t-{secrets.token_hex(4)}.sock"
-    path = f"{folder}/{name}"
-    if len(path.encode()) <= LONGEST_PATH:
-        return path
-    done = await remote.check(["mktemp", "-d", "/tmp/ringrift-XXXXXXXX"])  # noqa: S108
-    for line in reversed(done.stdout.splitlines()):
-        if _SHORT_FOLDER.fullmatch(line.strip()):
-            return f"{line.strip()}/{name}"
-    return path
+async def _prepare(remote: Remote, root: str) -> tuple[str, str]:
+    """Return the folder that only the login user can enter, and a fresh socket's path there or in `/tmp`."""
+    mark, name = secrets.token_hex(8), f"t-{secrets.token_hex(4)}.sock"
+    done = await remote.check(["sh", "-c", _PREPARE, "sh", mark, root, name])
+    lines = done.stdout.splitlines()
+    told = [line.removeprefix(f"{mark} ") for line in lines if line.startswith(f"{mark} ")]
+    if len(told) != 2 or not told[0].startswith("/") or not told[1].endswith(f"/{name}"):
+        raise CorruptData(
+            f"{remote.name}: no folder for the tunnel came back", hint="does its login shell run sh?"
+        )
+    return told[0], told[1]
 
 
 async def _listen(
@@ -71,22 +95,3 @@ async def _listen(
                 hint="set AllowStreamLocalForwarding yes or AllowTcpForwarding yes in its sshd_config",
             ) from None
         return listener, {"host": "127.0.0.1", "port": listener.get_port()}
-
-
-async def _remove_stale(remote: Remote, folder: str, path: str, before: bytes | None) -> None:
-    """Remove the socket files of earlier connections."""
-    stale = [f"{folder}/{name}" for name in await remote.files.names(folder) if _SOCKET.fullmatch(name)]
-    stale += _short_folder(before)
-    for old in stale:
-        if old != path and not path.startswith(f"{old}/"):
-            await remote.files.remove(old)
-
-
-def _short_folder(published: bytes | None) -> list[str]:
-    """Return the folder of our own making that an earlier `controller.json` names, if it names one."""
-    try:
-        place = json.loads(published or b"null")
-        folder, _, name = place["uds"].rpartition("/")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return []
-    return [folder] if _SHORT_FOLDER.fullmatch(folder) and _SOCKET.fullmatch(name) else []
