@@ -73,8 +73,7 @@ class SshFleet:
     ) -> None:
         """Forward the agents' API to the host, publish where it is, call `opened`, return when it is cut."""
         remote = await self._remote(host)
-        root = await remote.absolute(check_root(host.root))
-        await tunnel.hold(remote, root, agents_socket, opened)
+        await tunnel.hold(remote, check_root(host.root), agents_socket, opened)
 
     async def agent_enrolled(self, host: HostSpec) -> bool:
         """Tell whether the host's agent has been enrolled and holds its key."""

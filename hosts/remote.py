@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,18 +105,6 @@ class Remote:
                 hint="free space there and run it again",
             )
         raise EnvironmentProblem(f"{self.name}: {' '.join(argv[:4])} ended with {done.status}: {words}")
-
-    async def absolute(self, path: str) -> str:
-        """Return an absolute path for one that may begin with `~`, the login user's home."""
-        if not path.startswith("~"):
-            return path
-        mark = secrets.token_hex(8)
-        done = await self.check(["sh", "-c", 'printf "\\n%s %s\\n" "$1" "$HOME"', "sh", mark])
-        for line in done.stdout.splitlines():
-            word, _, home = line.partition(" ")
-            if word == mark and home.startswith("/"):
-                return f"{home.rstrip('/')}/{path[1:].lstrip('/')}".rstrip("/")
-        raise CorruptData(f"{self.name}: no home folder of the login user came back")
 
     @contextlib.contextmanager
     def speaking(self, doing: str) -> Iterator[None]:
