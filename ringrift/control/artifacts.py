@@ -18,10 +18,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ringrift.control import structure
-from ringrift.control.objects import CHUNK, Folder, Objects, disk_problem
+from ringrift.control.objects import CHUNK, Folder, Objects, disk_problem, open_objects
+from ringrift.control.settings import LimitSettings
 from ringrift.errors import BadInput, Conflict, CorruptData, EnvironmentProblem, NotFound
 from ringrift.failpoints import side_effect
 
+ARTIFACTS_URL = "RINGRIFT_ARTIFACTS_URL"
+"""Where artifacts are, if not in the home: a folder, `file:///folder` or `s3://bucket/prefix`."""
 _NAME = re.compile(r"[0-9a-f]{64}")
 _OWNER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -192,6 +195,13 @@ class ArtifactStore:
                 f"disk of {self.folder} has {free >> 20} MiB free, too little for an upload",
                 hint="free disk space on the controller's machine",
             )
+
+
+def open_artifacts(home: Path, place: str | None, limits: LimitSettings) -> ArtifactStore:
+    """Return the store of a home: `artifacts/` in it, another folder, or a bucket; `BadInput` for others."""
+    objects = open_objects(place or str(home / "artifacts"))
+    folder = objects.root if isinstance(objects, Folder) else home / "artifacts"
+    return ArtifactStore(folder, max_bytes=limits.upload_bytes, free_bytes=limits.free_bytes, objects=objects)
 
 
 def key_of(sha256: str) -> str:

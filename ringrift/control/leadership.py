@@ -1,9 +1,14 @@
-"""Who reconciles: on SQLite whoever holds the home, on Postgres whoever holds the advisory lock."""
+"""Who reconciles: on SQLite whoever holds the home, on Postgres whoever holds the advisory lock.
+
+The lock elects, the epoch fences: what a former leader still submits after a take-over is not written
+(`store/fence.py`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from ringrift.control.reconcile.base import Complaints
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import fleet, jobs, operations
+from ringrift.control.store.engine import IDLE_MILLISECONDS
+from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.store import Store
 
 LEADER_LOCK = 0x4C454144
@@ -36,6 +43,8 @@ class Leadership:
                 if not self._connection.execute(query, {"key": LEADER_LOCK}).scalar_one():
                     self.release()
                     return False
+                # A suspended controller keeps its connection: the server ends it, so that another may lead.
+                self._connection.execute(text(f"SET idle_session_timeout = {IDLE_MILLISECONDS}"))
             self._connection.execute(text("SELECT 1"))
             self._connection.commit()
         except SQLAlchemyError:
@@ -52,13 +61,18 @@ class Leadership:
 
 
 async def take_over(context: Context) -> None:
-    """Begin to reconcile: leases start anew, locks of a former controller fall, tunnels are unknown (P7)."""
+    """Begin to reconcile: leases start anew, locks of a former controller fall, tunnels are unknown (P7).
+
+    The epoch that begins here ends the right of every former leader to write as such.
+    """
     settings = context.settings.agents
 
     def work(session: fleet.Session) -> int:
         jobs.extend_leases(session, settings)
         fleet.tunnels_unknown(session)
-        return operations.begin_epoch(session)
+        epoch = operations.begin_epoch(session)
+        record(session, CONTROLLER, "leader.began", str(epoch), process=os.getpid())
+        return epoch
 
     context.epoch = await context.store.write("leader.take-over", work)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlmodel import Session
 
 from ringrift.control.reconcile.context import Context
+from ringrift.control.store.fence import leading
 from ringrift.control.store.store import Store
 
 Plan = TypeVar("Plan")
@@ -82,9 +83,10 @@ async def run_forever(reconciler: Reconciler, context: Context, log: logging.Log
         pause = context.settings.limits.pass_seconds
         wake.clear()
         try:
-            if context.leading and await reconciler.step(context):
-                context.wake()
-                pause = min(pause, 0.05)
+            with leading(context.epoch):
+                if context.leading and await reconciler.step(context):
+                    context.wake()
+                    pause = min(pause, 0.05)
             complaints.clear()
         except Exception as error:
             pause = min(_MAX_PAUSE, pause * 2 ** min(complaints.add(error), 10))

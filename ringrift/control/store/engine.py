@@ -15,6 +15,8 @@ from ringrift.errors import BadInput, EnvironmentProblem
 DATABASE_URL = "RINGRIFT_DATABASE_URL"
 READERS = 4
 BUSY_MILLISECONDS = 15_000
+IDLE_MILLISECONDS = 8_000
+"""After this a silent Postgres connection that holds a lock of ours is ended, and the lock is free."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,15 @@ def _postgres(url: URL, *, writes: bool) -> Engine:
         connect_args={"connect_timeout": 10},
     )
     if writes:
+        event.listen(engine, "connect", _bound_idleness)
         return engine
     return engine.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+
+
+def _bound_idleness(connection: Any, record: Any) -> None:
+    """Let the server end a write transaction whose controller was suspended: it would block all others."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_MILLISECONDS}")
+    connection.commit()
 
 
 def environment_problem(error: Exception) -> EnvironmentProblem:

@@ -8,12 +8,15 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from alembic import command
 from ringrift.control.store.engine import environment_problem
 from ringrift.errors import EnvironmentProblem
+
+MIGRATION_LOCK = 0x4D494752
+"""Postgres advisory lock: of controllers that start at once on one database, one migrates, the rest wait."""
 
 
 def scripts() -> Path:
@@ -44,21 +47,33 @@ def downgrade(engine: Engine, to: str) -> None:
 
 
 def _migrate(engine: Engine, to: str, direction: Callable[[Config, str], None]) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    config = _config()
     try:
-        _refuse_newer(engine, config)
         with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+            _refuse_newer(connection, config)
             config.attributes["connection"] = connection
             direction(config, to)
     except DBAPIError as error:
         raise environment_problem(error) from error
 
 
-def _refuse_newer(engine: Engine, config: Config) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = revision(engine)
-    if current is not None and current not in known:
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    return config
+
+
+def newer_than_code(current: str | None, config: Config | None = None) -> bool:
+    """Tell whether a database at this revision was written by a newer release."""
+    folder = ScriptDirectory.from_config(config or _config())
+    return current is not None and current not in {script.revision for script in folder.walk_revisions()}
+
+
+def _refuse_newer(connection: Connection, config: Config) -> None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    if newer_than_code(current, config):
         raise EnvironmentProblem(
             f"the database is at revision {current}, which is newer than this code",
             hint="start the newer release, or restore a backup made by this one",

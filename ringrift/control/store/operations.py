@@ -122,7 +122,7 @@ def begin_epoch(session: Session) -> int:
     Whoever led before can neither renew its locks nor take new ones, and its steps and ends are not written.
     """
     row = session.get(Setting, EPOCH) or Setting(key=EPOCH, value={})
-    row.value = {"epoch": current_epoch(session) + 1}
+    row.value = {"epoch": current_epoch(session) + 1, "at": now(session)}
     session.add(row)
     session.execute(
         update(Operation)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlmodel import Session
 
 from ringrift.control.store.engine import READERS, Engines, environment_problem, open_engines, unfit_value
+from ringrift.control.store.fence import fenced
 from ringrift.errors import EnvironmentProblem
 from ringrift.failpoints import reach
 
@@ -65,12 +66,15 @@ class Store:
         return await asyncio.wrap_future(self.submit(name, work))
 
     def submit(self, name: str, work: Callable[[Session], T]) -> Future[T]:
-        """Queue `work` for the writer thread; the future is done after the commit."""
+        """Queue `work` for the writer thread; the future is done after the commit.
+
+        What a reconciler submits fails with `Superseded` once another controller leads (`fence`).
+        """
         future: Future[T] = Future()
         if self._closed:
             future.set_exception(EnvironmentProblem("the store is closed"))
         else:
-            self._calls.put(_Call(name, work, future))
+            self._calls.put(_Call(name, fenced(work), future))
         return future
 
     async def read(self, work: Callable[[Session], T]) -> T:
