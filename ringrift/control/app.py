@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,8 +18,7 @@ from fastapi import FastAPI
 from ringrift.control import home as homes
 from ringrift.control.api.agents import agents_app
 from ringrift.control.api.operators import operators_app
-from ringrift.control.api.protocol import agent_protocol
-from ringrift.control.artifacts import ArtifactStore
+from ringrift.control.artifacts import ARTIFACTS_URL, open_artifacts
 from ringrift.control.domain.ports import Fleet
 from ringrift.control.leadership import Leadership, watch
 from ringrift.control.logs import close_logs, configure_logs
@@ -54,11 +52,7 @@ async def run_controller(
         token = homes.operator_token(home)
         store = await asyncio.to_thread(_open_store, home)
         stack.callback(store.close)
-        artifacts = ArtifactStore(
-            home / "artifacts",
-            max_bytes=settings.limits.upload_bytes,
-            free_bytes=settings.limits.free_bytes,
-        )
+        artifacts = open_artifacts(home, os.environ.get(ARTIFACTS_URL), settings.limits)
         artifacts.prepare()
         operators = homes.operators_socket(port)
         stack.callback(operators.close)
@@ -68,8 +62,7 @@ async def run_controller(
         context = Context(store, artifacts, fleet, settings, home, path, leading=False)
         stack.push_async_callback(fleet.close)
         await stack.enter_async_context(_serving(operators_app(context, token), operators))
-        app = agents_app(context)
-        await stack.enter_async_context(_serving(app, agents, agent_protocol(app)))
+        await stack.enter_async_context(_serving(agents_app(context), agents))
         url = f"http://127.0.0.1:{operators.getsockname()[1]}"
         homes.announce(home, url)
         stack.callback(homes.withdraw, home)
@@ -100,13 +93,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(
-    app: FastAPI, listener: socket.socket, protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
-) -> AsyncIterator[None]:
+async def _serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
     """Serve `app` on `listener` while inside; entered once it answers."""
     config = uvicorn.Config(
         app,
-        http=protocol,
         log_config=None,
         access_log=False,
         lifespan="off",
