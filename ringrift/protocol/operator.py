@@ -113,7 +113,7 @@ class OperationView(Reply):
     """A long action on hosts or targets: provisioning or a deployment. Resumable by asking again."""
 
     id: str
-    kind: Literal["provision", "deploy"]
+    kind: Literal["provision", "restart", "deploy"]
     subject: str
     state: Literal["running", "succeeded", "failed"]
     steps: list[StepView]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from ringrift import failpoints
 from ringrift.control.domain import batches as domain
 from ringrift.control.domain.batches import Candidate, Row, Shape, Watch, decide, due, watched
 from ringrift.control.domain.ports import HostPlan
 from ringrift.control.settings import Settings
-from ringrift.control.store.tables import BatchHost, Debt, Host, Operation
+from ringrift.control.store import fleet, operations
+from ringrift.control.store.tables import Host, Operation
 from ringrift.errors import AccessRefused, HostKeyChanged, Refused, Unreachable
-from tests.control.doubles import RELEASE, ScriptedAgent
+from tests.control.doubles import ScriptedAgent
+from tests.control.test_operations import eventually
 from tests.control.world import World, small_settings
 
 SHAPE = Shape(gates=(1,), width=3, budget=1)
@@ -209,25 +213,30 @@ class Ranch:
     agents: dict[str, ScriptedAgent]
 
     async def drive(self) -> None:
-        """Let the reconcilers, their long actions and the agents go on until nothing runs any more."""
-        for _ in range(200):
-            await self.world.reconcile("batches", "operations", "drift")
-            for name in {step.get_name() for step in asyncio.all_tasks()}:
-                if name.startswith("operation:"):
-                    await self.agents[name.removeprefix("operation:")].beat()
-            held = [t for t in asyncio.all_tasks() if t.get_name().startswith(("batch:", "look:"))]
-            await asyncio.gather(*held)
-            await asyncio.sleep(0)
-            if not list(self.world.context.flights) and not await self.running():
+        """Let reconcilers, long actions and agents go on until nothing runs any more."""
+        for _ in range(50):
+            calm = await self.world.reconcile("batches", "operations", "drift") == 1
+            if calm and not list(self.world.context.flights):
                 return
+            await self.look()
+            await self.work()
         raise AssertionError("the batch never ends")
 
-    async def running(self) -> bool:
-        found = await self.world.get("/batches")
-        due_now = await self.world.read(
-            lambda s: s.query(Operation).where(Operation.state == "running").count()
-        )
-        return bool(due_now) or any(batch["state"] == "running" for batch in found)
+    async def look(self) -> None:
+        """Wait for the looks that are under way."""
+        found = [t for t in asyncio.all_tasks() if t.get_name().startswith(("batch:", "look:"))]
+        await asyncio.gather(*found)
+
+    async def work(self, *, beating: bool = True) -> None:
+        """Let agents beat until the operations that are under way have ended."""
+
+        async def ended() -> bool:
+            names = [key for key in self.world.context.flights if key.startswith("operation:")]
+            for name in names if beating else []:
+                await self.agents[name.removeprefix("operation:")].beat()
+            return not names
+
+        await eventually(ended)
 
     async def batch(self, kind: str = "provision", **more: Any) -> str:
         body = {"kind": kind, "hosts": list(self.agents), **more}
@@ -297,7 +306,7 @@ class TestConverging:
         for _ in range(3):
             await ranch.world.finish_operations()
             await ranch.world.reconcile("batches")
-            await asyncio.gather(*(t for t in asyncio.all_tasks() if t.get_name().startswith("batch:")))
+            await ranch.look()
         shown = await ranch.world.get(f"/batches/{identity}")
         assert shown["state"] == "halted" and "before the canary was healthy" in shown["reason"]
         assert await ranch.ends(identity) == {
@@ -336,7 +345,7 @@ class TestConverging:
         ranch.world.fleet.fail("provision", Refused("another plan is called for"), subject="alpha")
         identity = await ranch.batch(hosts=["alpha"])
         await ranch.world.reconcile("batches")
-        await asyncio.gather(*(t for t in asyncio.all_tasks() if t.get_name().startswith("batch:")))
+        await ranch.look()
         ranch.world.fleet.plans["alpha"] = replace(CHANGES, hash="d" * 64)
         await ranch.drive()
         assert await ranch.ends(identity) == {"alpha": "succeeded"}
@@ -370,3 +379,277 @@ class TestConverging:
         await ranch.batch("resume")
         await ranch.drive()
         assert {host["state"] for host in await ranch.world.get("/hosts")} == {"ready"}
+
+
+class TestUpdating:
+    """New agents go to a canary, a tenth, then all; a canary that crashes stops it."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return small_settings(hosts={"bake_seconds": 3600.0})
+
+    async def halfway(self, ranch: Ranch) -> str:
+        """Bring an update to the point where its canary bakes."""
+        identity = await ranch.batch("update")
+        await ranch.world.reconcile("batches")
+        await ranch.look()
+        await ranch.world.reconcile("batches", "operations")
+        await ranch.work()
+        await ranch.world.reconcile("batches", "operations")
+        assert sorted((await ranch.ends(identity)).values()) == ["baking", "waiting", "waiting", "waiting"]
+        assert ranch.world.fleet.named("provision") == ["alpha"]
+        return identity
+
+    async def test_a_canary_that_beats_long_enough_lets_the_others_follow(self, ranch: Ranch) -> None:
+        identity = await self.halfway(ranch)
+        await ranch.world.write(lambda s: s.execute(text("UPDATE operation SET ended_at = ended_at - 3601")))
+        await ranch.agents["alpha"].beat()
+        await ranch.world.reconcile("batches")
+        ends = await ranch.ends(identity)
+        assert ends.pop("alpha") == "succeeded" and set(ends.values()) == {"running"}
+
+    async def test_a_canary_that_starts_anew_halts_the_update(self, ranch: Ranch) -> None:
+        identity = await self.halfway(ranch)
+        ranch.agents["alpha"].incarnation = "second"
+        await ranch.agents["alpha"].beat()
+        await ranch.world.reconcile("batches")
+        shown = await ranch.world.get(f"/batches/{identity}")
+        assert shown["state"] == "halted" and shown["hosts"][0]["state"] == "failed"
+        assert "started anew" in shown["hosts"][0]["reason"]
+
+    async def test_a_canary_without_a_heartbeat_of_the_new_release_has_failed(self, ranch: Ranch) -> None:
+        vars(ranch.world.context)["settings"] = small_settings(agents={"heartbeat_wait_seconds": 0.3})
+        identity = await ranch.batch("update")
+        await ranch.world.reconcile("batches")
+        await ranch.look()
+        await ranch.world.reconcile("batches", "operations")
+        await ranch.work(beating=False)
+        await ranch.world.reconcile("batches")
+        shown = await ranch.world.get(f"/batches/{identity}")
+        assert shown["state"] == "halted" and "no heartbeat of release" in shown["hosts"][0]["reason"]
+
+
+class TestRestarting:
+    """A restart succeeds with the heartbeat of a new start."""
+
+    async def test_only_a_new_start_proves_it(self, ranch: Ranch) -> None:
+        identity = await ranch.batch("restart", hosts=["alpha"])
+        await ranch.world.reconcile("batches", "operations")
+        agent = ranch.agents["alpha"]
+
+        async def waits() -> bool:
+            row = (await ranch.world.get(f"/batches/{identity}"))["hosts"][0]
+            steps = (await ranch.world.get(f"/operations/{row['operation']}"))["steps"]
+            return [step["name"] for step in steps] == ["restart", "heartbeat"]
+
+        await eventually(waits)
+        await agent.beat()
+        await ranch.world.reconcile("batches")
+        assert await ranch.ends(identity) == {"alpha": "running"}
+        agent.incarnation = "second"
+        await ranch.work()
+        await ranch.world.reconcile("batches")
+        assert await ranch.ends(identity) == {"alpha": "succeeded"}
+        assert ranch.world.fleet.named("restart_agent") == ["alpha"]
+
+
+class TestDebts:
+    """What a host that is away owes is paid once when it is back."""
+
+    async def away(self, ranch: Ranch, name: str = "beta") -> None:
+        await ranch.set_host(name, state="unreachable", tunnel="closed", tunnel_reason="no answer")
+
+    async def back(self, ranch: Ranch, name: str = "beta") -> None:
+        await ranch.world.write(lambda s: fleet.tunnel_opened(s, name))
+
+    async def test_a_host_that_is_away_owes_and_pays_when_its_tunnel_opens(self, ranch: Ranch) -> None:
+        await self.away(ranch)
+        identity = await ranch.batch()
+        await ranch.drive()
+        assert (await ranch.ends(identity))["beta"] == "owed"
+        [debt] = await ranch.world.get("/debts")
+        assert (debt["host"], debt["kind"], debt["batch"]) == ("beta", "provision", identity)
+        assert "beta" not in ranch.world.fleet.named("plan")
+        await self.back(ranch)
+        await ranch.drive()
+        assert (await ranch.ends(identity))["beta"] == "succeeded"
+        assert await ranch.world.get("/debts") == []
+        assert ranch.world.fleet.named("provision").count("beta") == 1
+        await ranch.set_host("beta", drift_at=None)
+        await ranch.drive()
+        assert ranch.world.fleet.named("provision").count("beta") == 1, "a debt is paid once"
+
+    async def test_a_host_that_does_not_answer_the_look_owes_too(self, ranch: Ranch) -> None:
+        for name in ranch.agents:
+            await ranch.set_host(name, drift_at=4e9)
+        ranch.world.fleet.fail("plan", Unreachable("gamma does not answer"), subject="gamma")
+        identity = await ranch.batch()
+        await ranch.drive()
+        ends = await ranch.ends(identity)
+        assert ends.pop("gamma") == "owed" and set(ends.values()) == {"succeeded"}
+        ranch.world.fleet.fail("plan", Unreachable("still not"), subject="gamma")
+        await ranch.set_host("gamma", drift_at=None)
+        await ranch.drive()
+        assert len(await ranch.world.get("/debts")) == 1, "a look that fails pays nothing"
+        await ranch.set_host("gamma", drift_at=None)
+        await ranch.drive()
+        assert await ranch.world.get("/debts") == []
+        assert (await ranch.ends(identity))["gamma"] == "succeeded"
+
+    async def test_one_that_goes_away_during_its_operation_owes_and_is_no_failure(self, ranch: Ranch) -> None:
+        await ranch.world.write(lambda s: s.execute(text("UPDATE host SET drift_at = 4e9")))
+        ranch.world.fleet.fail("provision", Unreachable("alpha was cut off"), subject="alpha")
+        identity = await ranch.batch()
+        await ranch.drive()
+        ends = await ranch.ends(identity)
+        assert ends.pop("alpha") == "owed" and set(ends.values()) == {"succeeded"}
+
+    async def test_the_newest_order_replaces_older_debts(self, ranch: Ranch) -> None:
+        await self.away(ranch)
+        first = await ranch.batch(hosts=["beta"])
+        await ranch.drive()
+        second = await ranch.batch("update", hosts=["beta"])
+        await ranch.drive()
+        assert [debt["batch"] for debt in await ranch.world.get("/debts")] == [second]
+        shown = (await ranch.world.get(f"/batches/{first}"))["hosts"][0]
+        assert (shown["state"], shown["reason"]) == ("skipped", f"replaced by {second}")
+
+    async def test_a_halted_batch_collects_no_debts_and_a_cancelled_one_forgives_them(
+        self, ranch: Ranch
+    ) -> None:
+        await self.away(ranch)
+        ranch.world.fleet.fail("provision", AccessRefused("no"), subject="alpha")
+        identity = await ranch.batch()
+        await ranch.drive()
+        assert (await ranch.world.get(f"/batches/{identity}"))["state"] == "halted"
+        await self.back(ranch)
+        await ranch.drive()
+        assert len(await ranch.world.get("/debts")) == 1
+        assert "beta" not in ranch.world.fleet.named("provision")
+        await ranch.world.post(f"/batches/{identity}/cancel")
+        assert await ranch.world.get("/debts") == []
+
+    async def test_a_host_that_is_as_it_should_be_pays_without_an_operation(self, ranch: Ranch) -> None:
+        await self.away(ranch)
+        identity = await ranch.batch(hosts=["beta"])
+        await ranch.drive()
+        ranch.world.fleet.plans.clear()
+        await self.back(ranch)
+        await ranch.drive()
+        shown = (await ranch.world.get(f"/batches/{identity}"))["hosts"][0]
+        assert (shown["state"], shown["reason"]) == ("succeeded", "unchanged")
+        assert ranch.world.fleet.named("provision") == []
+
+    async def test_a_removed_host_owes_nothing(self, ranch: Ranch) -> None:
+        await self.away(ranch)
+        identity = await ranch.batch(hosts=["beta"])
+        await ranch.world.post("/hosts/beta/remove")
+        assert await ranch.world.get("/debts") == []
+        assert await ranch.ends(identity) == {"beta": "skipped"}
+
+
+class TestKills:
+    """A batch that is cut anywhere is carried on to the same end, and nothing is done twice after its end."""
+
+    @pytest.mark.parametrize("point", range(1, 40, 3))
+    async def test_a_controller_killed_at_any_point_comes_to_the_same_end(
+        self, ranch: Ranch, point: int
+    ) -> None:
+        world = ranch.world
+        del world.fleet.plans["delta"]
+        await TestDebts().away(ranch, "gamma")
+        identity = await ranch.batch()
+        turn = 0
+
+        def watch(name: str, moment: str) -> None:
+            nonlocal turn
+            turn += name.partition(".")[0] in ("batch", "operation", "provision", "fleet")
+            if turn > point:
+                raise ConnectionAbortedError("the process is dead")
+
+        failpoints.watch(watch)
+        try:
+            with suppress(ConnectionAbortedError, AssertionError):
+                await ranch.drive()
+        finally:
+            failpoints.watch(None)
+        await world.restart()
+        for name in ("alpha", "beta", "delta"):
+            await ranch.set_host(name, tunnel="open")
+        await ranch.drive()
+        assert await ranch.ends(identity) == {
+            "alpha": "succeeded", "beta": "succeeded", "delta": "succeeded", "gamma": "owed",
+        }  # fmt: skip
+        made = await world.read(lambda s: s.query(Operation).count())
+        assert made == 2 and len(await world.get("/debts")) == 1
+        assert (await world.get("/audit/verify"))["sound"]
+
+
+class TestDrift:
+    """What is not as it should be is named, and left alone unless a setting says so."""
+
+    async def look(self, ranch: Ranch) -> None:
+        await ranch.world.write(lambda s: s.execute(text("UPDATE host SET drift_at = 1")))
+        await ranch.drive()
+
+    async def drift(self, ranch: Ranch) -> list[str]:
+        return await ranch.world.read(lambda s: s.get(Host, "alpha").drift)
+
+    async def actions(self, ranch: Ranch) -> list[str]:
+        return [event["action"] for event in await ranch.world.get("/events")]
+
+    async def test_drift_is_named_and_audited_once_and_not_repaired(self, ranch: Ranch) -> None:
+        await self.look(ranch)
+        assert await self.drift(ranch) == ["release: put new"]
+        assert any("release: put new" in fact for fact in (await ranch.world.get("/why/alpha"))["facts"])
+        told = (await self.actions(ranch)).count("host.drift")
+        await self.look(ranch)
+        assert (await self.actions(ranch)).count("host.drift") == told == 4
+        assert ranch.world.fleet.named("provision") == []
+        ranch.world.fleet.plans.clear()
+        await self.look(ranch)
+        assert await self.drift(ranch) == []
+
+    async def test_a_machine_that_is_not_what_was_declared_is_drift(self, ranch: Ranch) -> None:
+        await ranch.set_host("alpha", cpus=16)
+        ranch.world.fleet.plans["alpha"] = HostPlan("0" * 64, (), {"cpus": 8})
+        await self.look(ranch)
+        assert await self.drift(ranch) == ["cpus: declared 16, found 8"]
+
+    async def test_hosts_that_cannot_be_reached_or_are_worked_on_are_not_looked_at(
+        self, ranch: Ranch
+    ) -> None:
+        await ranch.set_host("alpha", tunnel="closed")
+        await ranch.set_host("beta", state="quarantined")
+        await ranch.world.post("/hosts/gamma/provision")
+        await ranch.world.write(lambda s: s.execute(text("UPDATE host SET drift_at = 1")))
+        await ranch.world.reconcile("drift")
+        await ranch.look()
+        assert ranch.world.fleet.named("plan") == ["delta"]
+
+    async def test_a_look_that_fails_leaves_what_was_known(self, ranch: Ranch) -> None:
+        await self.look(ranch)
+        ranch.world.fleet.fail("plan", *[Unreachable("no answer")] * 4)
+        await self.look(ranch)
+        assert await self.drift(ranch) == ["release: put new"]
+
+
+class TestRepairing:
+    """With the setting drift is repaired, each plan once."""
+
+    @pytest.fixture
+    def settings(self) -> Settings:
+        return small_settings(hosts={"repair_drift": 1})
+
+    async def test_a_plan_is_carried_out_and_one_that_failed_is_left_to_a_person(self, ranch: Ranch) -> None:
+        ranch.world.fleet.plans = {"alpha": CHANGES}
+        ranch.world.fleet.fail("provision", AccessRefused("no"))
+        for _ in range(2):
+            await ranch.set_host("alpha", drift_at=None, state="ready")
+            await ranch.drive()
+        assert ranch.world.fleet.named("provision") == ["alpha"]
+        ranch.world.fleet.plans = {"alpha": replace(CHANGES, hash="e" * 64)}
+        await ranch.set_host("alpha", drift_at=None, state="ready")
+        await ranch.world.reconcile("drift")
+        await ranch.look()
+        assert await ranch.world.read(lambda s: operations.running_operation(s, "provision", "alpha"))
