@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from ringrift.cli.demo import sshd
@@ -169,3 +170,87 @@ async def test_the_agents_own_client_finds_the_controller_by_what_is_published(
         answer = await asyncio.to_thread(connection.request, "POST", "/agent/v1/beat", {}, b"beat")
         connection.close()
     assert answer.content == b"beat"
+
+
+@pytest.mark.skipif(
+    sshd.openssh_path() is None, reason="sshd is not installed: apt-get install openssh-server"
+)
+@pytest.mark.parametrize("sockets", [True, False])
+async def test_after_a_black_hole_the_old_listener_stays_and_the_new_tunnel_is_another_one(
+    make_fleet, start_host, agents_socket, opened_tunnel, monkeypatch, sockets
+):
+    monkeypatch.setattr("hosts.connection.KEEPALIVE_SECONDS", 0.1)
+    host = start_host(socket_forwarding=sockets)
+    async with opened_tunnel(make_fleet(), host.spec, agents_socket) as tunnel:
+        first = published(host)
+        lost = psutil.Process(sshd.status(host.folder).pid).children(recursive=True)
+        with stopped(lost):
+            await asyncio.wait_for(tunnel, 20)
+            async with opened_tunnel(make_fleet(), host.spec, agents_socket):
+                assert (listening(lost), published(host) != first) == ({listener_of(first)}, True)
+                assert not Path(first.get("uds", "/nowhere")).exists()
+                assert await echoed(published(host), b"again") == b"again"
+                for process in lost:
+                    process.resume()
+                await asyncio.to_thread(psutil.wait_procs, lost, 20)
+                assert await echoed(published(host), b"still") == b"still"
+
+
+@pytest.mark.skipif(not Path("/proc/net/unix").exists(), reason="listening sockets are read from /proc")
+@pytest.mark.parametrize("sockets", [True, False])
+async def test_nothing_but_sshd_and_the_published_place_listens_on_a_provisioned_host(
+    fleet, start_host, agents_socket, opened_tunnel, report, sockets
+):
+    host = start_host(socket_forwarding=sockets)
+    await fleet.provision(host.spec, "token-of-a-test-0123456789", report)
+    async with opened_tunnel(fleet, host.spec, agents_socket):
+        everything = at_home(host)
+        assert any("agent" in " ".join(process.cmdline()) for process in everything)
+        ssh = f"{host.spec.address}:{host.spec.port}"
+        assert listening(everything) == {ssh, listener_of(published(host))}
+
+
+def at_home(host) -> list[psutil.Process]:
+    """Return the host's sshd and every process whose home is the host's."""
+    found = [psutil.Process(sshd.status(host.folder).pid)]
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("HOME") == str(host.folder / "home"):
+                found.append(process)
+    return found + found[0].children(recursive=True)
+
+
+def listener_of(place: dict) -> str:
+    return place.get("uds") or f"{place['host']}:{place['port']}"
+
+
+def listening(processes: list[psutil.Process]) -> set[str]:
+    """Return the addresses and socket files that processes listen on."""
+    held = set()
+    for process in processes:
+        with contextlib.suppress(FileNotFoundError):
+            for link in Path(f"/proc/{process.pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    held.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
+    # Rows: address, references, protocol, flags (00010000: accepts connections), type, state, inode, path.
+    unix = (row.split() for row in Path("/proc/net/unix").read_text().splitlines()[1:])
+    found = {" ".join(row[7:]) for row in unix if row[3] == "00010000" and row[6] in held}
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in process.net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN:
+                    found.add(f"{one.laddr.ip}:{one.laddr.port}")
+    return found
+
+
+@contextlib.contextmanager
+def stopped(processes: list[psutil.Process]):
+    """Stop processes without ending them, as a cut link does: nothing answers, nothing is closed."""
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
