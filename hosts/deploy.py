@@ -12,10 +12,18 @@ import time
 
 from hosts import health, layout, wheel
 from hosts.facts import Facts, Question
-from hosts.provision import FleetSettings, does_not_stay_up, prepare, question_for, wish_for
+from hosts.provision import (
+    PREPARATION,
+    FleetSettings,
+    bound,
+    does_not_stay_up,
+    question_for,
+    wish_for,
+)
 from hosts.remote import Remote
-from hosts.runner import StepRunner, execute, summary
+from hosts.runner import StepRunner
 from hosts.steps import target as steps
+from hosts.steps.commands import Command
 from hosts.steps.wish import Wish, interpreter, program_environment
 from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepReport
 from ringrift.errors import (
@@ -52,8 +60,12 @@ async def deploy(
     wish = wish_for(host, built, "inference", settings)
     runner = StepRunner(remote, _question(host, wish, order), report)
     await runner.look()
-    await prepare(runner, wish)
-    await runner.step("models", functools.partial(steps.plan_models, order=order))
+    await runner.carry_out(
+        {
+            **bound(PREPARATION, wish),
+            "models": functools.partial(steps.plan_models, order=order),
+        }
+    )
     await runner.stage("verify", lambda: _verify(runner, wish, order))
     before = runner.facts
     try:
@@ -65,14 +77,15 @@ async def deploy(
 
 
 async def _swap(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
-    await runner.step("swap", functools.partial(steps.plan_swap, order=order))
-    await runner.step(
-        "service",
-        functools.partial(steps.plan_service, wish=wish, order=order),
-        lambda: _does_not_stay_up(runner, order),
+    await runner.carry_out(
+        {
+            "swap": functools.partial(steps.plan_swap, order=order),
+            "service": functools.partial(steps.plan_service, wish=wish, order=order),
+        },
+        explain={"service": lambda: _does_not_stay_up(runner, order)},
     )
     serving = await _proven(runner, wish, order)
-    await runner.step("retention", functools.partial(steps.plan_retention, order=order))
+    await runner.carry_out({"retention": functools.partial(steps.plan_retention, order=order)})
     return serving
 
 
@@ -177,15 +190,12 @@ async def _restored(
 ) -> RingRiftError:
     """Swap back and put the service back, and return the error with what stands now."""
 
-    async def undo() -> tuple[str, str]:
-        facts = await runner.gather()
-        commands = steps.plan_restore(facts, before, order, runner.remote.name)
-        for command in commands:
-            await execute(runner.remote, command)
-        return ("done", summary(commands)) if commands else ("unchanged", "")
+    def undo(facts: Facts) -> list[Command]:
+        return steps.plan_restore(facts, before, order, runner.remote.name)
 
     try:
-        await runner.stage("restore", undo)
+        await runner.gather()
+        await runner.carry_out({"restore": undo})
     except RingRiftError as failure:
         return type(error)(f"{error.message}; swapping back failed: {failure.message}", hint=error.hint)
     return type(error)(f"{error.message}; what served before is current again", hint=error.hint)

@@ -41,22 +41,27 @@ class AgentFacts(_Fact):
     host: str | None = None
     release: str | None = None
     python: str | None = None
-    kept: dict[str, Any] = {}
-    """Other settings in `agent.json`, which are the operator's."""
     token: str | None = None
     """SHA-256 of the token that waits in `agent.json`."""
     mode: int | None = None
 
 
 class UnitFacts(_Fact):
-    """A systemd unit: its file, and what `systemctl is-active` says."""
+    """A unit of systemd or a property list of launchd: its file, and `active` while its program runs."""
 
     text: str
     state: str
 
 
+class Gpu(_Fact):
+    """One graphics card, as its driver names it; None where it does not tell the memory."""
+
+    name: str
+    vram_bytes: int | None = None
+
+
 class SupervisedFacts(_Fact):
-    """What `agents.supervisor status` says."""
+    """What `agents.supervisor` recorded; `stopped` where it does not live."""
 
     state: str
     argv: tuple[str, ...] = ()
@@ -79,27 +84,45 @@ class TargetFacts(_Fact):
 
 
 class Facts(_Fact):
-    """One look at a host."""
+    """One look at a host. Without an interpreter there is nothing beyond the first six fields."""
 
     os: str
+    """`Linux` or `Darwin`."""
     arch: str
+    """`x86_64`, `aarch64` or `arm64`."""
     user: str
     uid: int
     home: str
     root: str
     """Absolute."""
-    disk_free_kib: int = Field(ge=0)
-    writable: bool
-    systemd: Literal["system", "user", "none"]
-    base_python: str
+    disk_free_kib: int = Field(0, ge=0)
+    disk_total_bytes: int | None = None
+    writable: bool = True
+    cpus: int | None = None
+    """Cores that this machine or container may use."""
+    ram_bytes: int | None = None
+    gpus: tuple[Gpu, ...] | None = None
+    """Empty: there are none; None: unknown (a driver that does not answer, or a Mac)."""
+    boot: str | None = None
+    """Another value after a reboot, or after a container was started anew."""
+    systemd: Literal["system", "user", "none"] = "none"
+    """Which systemd can keep programs running: the system's for root, the user's where linger is on."""
+    cron: tuple[str, ...] | None = None
+    """Our lines in the login user's crontab; None where there is no crontab."""
+    base_python: str = ""
     """Absolute path of a Python >= 3.11 found on the PATH; looked for where no other interpreter serves."""
-    base_venv: bool
-    own_python: bool
+    base_venv: bool = False
+    own_python: bool = False
     """Whether `env/` under the root has a Python >= 3.11."""
-    named_python: bool
+    named_python: bool = False
     """Whether the interpreter that the host's spec names runs and is Python >= 3.11."""
     interpreter: Interpreter | None = None
     releases: tuple[str, ...] = ()
+    """The one that was made last at the end."""
+    previous_release: str | None = None
+    """The release that the agent ran before its present one."""
+    used: tuple[tuple[str, str], ...] = ()
+    """Service or unit, and the release that it runs."""
     release_intact: bool = False
     """Every file of the wished release is there with its recorded hash."""
     modes: dict[str, int | None] = {}
@@ -108,7 +131,11 @@ class Facts(_Fact):
     agent: AgentFacts = AgentFacts()
     unit: UnitFacts | None = None
     supervised: SupervisedFacts | None = None
+    boot_script: str | None = None
+    """What starts the service at a reboot where our supervisor keeps it running."""
     target: TargetFacts | None = None
+    applied: str = ""
+    """Names the last change of the host; another one in between means that it must be looked at anew."""
 
 
 class Question(_Fact):
@@ -119,6 +146,7 @@ class Question(_Fact):
     release: str = ""
     record: str = ""
     """The release's RECORD file, relative to its folder."""
+    kernels: str = ""
     packages: tuple[str, ...] = ()
     service: str = ""
     unit: str = ""

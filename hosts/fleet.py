@@ -16,7 +16,7 @@ from hosts.gate import still_good
 from hosts.layout import check_root
 from hosts.provision import FleetSettings
 from hosts.remote import Remote
-from hosts.runner import execute
+from hosts.runner import perform
 from hosts.steps import agent_service, service
 from ringrift.control.domain.ports import (
     DeployOrder,
@@ -84,13 +84,11 @@ class SshFleet:
         """Start the agent's service anew, as it was provisioned; raises NotFound when there is none."""
         async with self._changing[host.name]:
             remote = await self._remote(host)
-            release = (await self._facts(remote, host)).agent.release or ""
-            facts = await self._facts(remote, host, release)
-            commands = service.restart(facts, agent_service.NAME, agent_service.unit(host.name), release)
+            facts = await self._facts(remote, host)
+            commands = service.restart(facts, agent_service.NAME, agent_service.unit(host.name))
             if not commands:
                 raise NotFound(f"{host.name} has no agent to restart", hint="provision the host")
-            for command in commands:
-                await execute(remote, command)
+            await perform(remote, facts, commands)
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         """Make a target serve exactly the order's models; on an error it serves what it served before."""
@@ -122,10 +120,8 @@ class SshFleet:
             self._open[host.name] = (host, remote)
             return remote
 
-    async def _facts(self, remote: Remote, host: HostSpec, release: str = "") -> Facts:
+    async def _facts(self, remote: Remote, host: HostSpec) -> Facts:
         unit = agent_service.unit(host.name)
         root = check_root(host.root)
-        question = Question(
-            root=root, python=host.python or "", release=release, service=agent_service.NAME, unit=unit
-        )
-        return await gather(remote, question)
+        python = host.python or ""
+        return await gather(remote, Question(root=root, python=python, service=agent_service.NAME, unit=unit))

@@ -32,6 +32,11 @@ def release(root: str, sha12: str) -> str:
     return posixpath.join(root, "releases", sha12)
 
 
+def previous_release(root: str) -> str:
+    """The link that names the release that the agent ran before its present one."""
+    return posixpath.join(root, "releases", "previous")
+
+
 def environment_python(root: str) -> str:
     """The interpreter of the environment that provisioning makes."""
     return posixpath.join(root, "env", "bin", "python")
@@ -42,9 +47,9 @@ def numba_cache(root: str) -> str:
     return posixpath.join(root, "cache", "numba")
 
 
-def warm_stamp(root: str, sha12: str) -> str:
-    """Written when a release's kernels are compiled; JSON with interpreter and numba version."""
-    return posixpath.join(numba_cache(root), f"warm-{sha12}.json")
+def warm_stamp(root: str, kernels: str) -> str:
+    """Written when these kernels are compiled; JSON with interpreter, architecture and numba version."""
+    return posixpath.join(numba_cache(root), f"warm-{kernels}.json")
 
 
 def services(root: str) -> str:

@@ -6,16 +6,17 @@ import functools
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 from hosts import wheel
 from hosts.facts import Facts, Question, gather
 from hosts.layout import check_root, services
 from hosts.remote import Remote
-from hosts.runner import StepRunner, summary
-from hosts.steps import agent_config, agent_service, environment, folders, release, warmup
+from hosts.runner import Plan, StepRunner, summary
+from hosts.steps import agent_config, agent_service, clean_up, environment, folders, release, service, warmup
 from hosts.steps.commands import Command, digest
 from hosts.steps.wish import Wish
 from ringrift.control.domain.ports import HostPlan, HostSpec, ProvisionOutcome, StepReport
@@ -29,7 +30,7 @@ class FleetSettings:
     warm: bool = True
     """Compile the kernels at provisioning; without it they compile at their first use."""
     systemd: bool = True
-    """Use systemd where it is usable; without it always our supervisor."""
+    """Use the service manager of the host where there is one; without it always our supervisor, alone."""
     source: Path | None = None
     """Folder that holds the packages to send; by default the one that they are imported from."""
 
@@ -44,6 +45,7 @@ def wish_for(
         release=built.name,
         wheel=str(built.path),
         wheel_sha256=built.sha256,
+        kernels=built.kernels,
         requirements=built.requirements[extra],
         python=host.python,
         warm=settings.warm,
@@ -60,23 +62,37 @@ def question_for(host: HostSpec, wish: Wish, name: str, unit: str) -> Question:
         python=host.python or "",
         release=wish.release,
         record=wheel.RECORD,
+        kernels=wish.kernels,
         packages=environment.package_names(wish.requirements),
         service=name,
         unit=unit,
     )
 
 
-STEPS: dict[str, Callable[[Facts, Wish], list[Command]]] = {
+class Step(Protocol):
+    """A pure function that says what is still to do."""
+
+    def __call__(self, facts: Facts, wish: Wish) -> list[Command]: ...
+
+
+PREPARATION: dict[str, Step] = {
     "folders": folders.plan,
     "release": release.plan,
     "environment": environment.plan,
     "warm-up": warmup.plan,
+}
+"""What agents and inference targets share."""
+STEPS: dict[str, Step] = {
+    **PREPARATION,
     "agent configuration": agent_config.plan,
     "agent service": agent_service.plan,
+    "clean-up": clean_up.plan,
 }
 """What provisioning goes through, in this order."""
-_PASSING = {
+_PASSING: Any = {
     "disk_free_kib": True,
+    "boot": True,
+    "applied": True,
     "agent": {"enrolled", "identity_token", "token"},
     "supervised": {"last_exit"},
 }
@@ -97,7 +113,7 @@ def plan(facts: Facts, wish: Wish) -> HostPlan:
     }
     text = json.dumps(content, sort_keys=True)
     lines = tuple(f"{name}: {summary(asked)}" for name, asked in commands.items() if asked)
-    return HostPlan(hashlib.sha256(text.encode()).hexdigest(), lines, _recorded(facts))
+    return HostPlan(hashlib.sha256(text.encode()).hexdigest(), lines, _recorded(facts, wish))
 
 
 async def look(remote: Remote, host: HostSpec, built: wheel.Release, settings: FleetSettings) -> HostPlan:
@@ -110,11 +126,6 @@ def _question(host: HostSpec, wish: Wish) -> Question:
     return question_for(host, wish, agent_service.NAME, agent_service.unit(host.name))
 
 
-def _require(planned: HostPlan, plan_hash: str | None) -> None:
-    if plan_hash not in (None, planned.hash):
-        raise Refused("the host changed since the plan; plan again")
-
-
 async def provision(
     remote: Remote,
     host: HostSpec,
@@ -124,28 +135,33 @@ async def provision(
     report: StepReport,
     plan_hash: str | None = None,
 ) -> ProvisionOutcome:
-    """Take the host through every step. Idempotent; killed anywhere and called again, it resumes."""
+    """Take the host through every step. Idempotent; killed anywhere and called again, it resumes.
+
+    Raises Refused, before anything is changed, when `plan_hash` is of another plan than the one called for.
+    """
     wish = wish_for(host, built, "agent", settings, token)
     runner = StepRunner(remote, _question(host, wish), report)
     await runner.look()
-    if plan_hash is not None:
-        _require(plan(runner.facts, wish), plan_hash)
-    await prepare(runner, wish)
-    await runner.step("agent configuration", functools.partial(agent_config.plan, wish=wish))
-    await runner.step(
-        "agent service",
-        functools.partial(agent_service.plan, wish=wish),
-        lambda: does_not_stay_up(runner, agent_service.NAME, agent_service.unit(host.name)),
+
+    def check(facts: Facts) -> None:
+        if plan_hash is not None and plan(facts, wish).hash != plan_hash:
+            raise Refused(f"{host.name}: the host changed since the plan; plan again")
+
+    await runner.carry_out(
+        bound(STEPS, wish),
+        explain={
+            "agent service": lambda: does_not_stay_up(
+                runner, agent_service.NAME, agent_service.unit(host.name)
+            )
+        },
+        check=check,
     )
-    return ProvisionOutcome(facts=_recorded(runner.facts), release=built.name)
+    return ProvisionOutcome(facts=_recorded(runner.facts, wish), release=built.name)
 
 
-async def prepare(runner: StepRunner, wish: Wish) -> None:
-    """Take a host through the steps that agents and inference targets share."""
-    await runner.step("folders", functools.partial(folders.plan, wish=wish))
-    await runner.step("release", functools.partial(release.plan, wish=wish))
-    await runner.step("environment", functools.partial(environment.plan, wish=wish))
-    await runner.step("warm-up", functools.partial(warmup.plan, wish=wish))
+def bound(steps: Mapping[str, Step], wish: Wish) -> dict[str, Plan]:
+    """Return the steps for one wish."""
+    return {name: functools.partial(step, wish=wish) for name, step in steps.items()}
 
 
 async def does_not_stay_up(runner: StepRunner, name: str, unit: str) -> EnvironmentProblem:
@@ -162,7 +178,7 @@ async def does_not_stay_up(runner: StepRunner, name: str, unit: str) -> Environm
 
 def _log_of(facts: Facts, name: str, unit: str) -> tuple[list[str], str]:
     """Return the command that prints the end of a service's log, and where a person finds it."""
-    if facts.unit is None:
+    if facts.unit is None or facts.os == "Darwin":
         path = posixpath.join(services(facts.root), f"{name}.log")
         return ["tail", "-n", "40", "--", path], path
     field = "_SYSTEMD_UNIT" if facts.systemd == "system" else "_SYSTEMD_USER_UNIT"
@@ -170,7 +186,14 @@ def _log_of(facts: Facts, name: str, unit: str) -> tuple[list[str], str]:
     return ["journalctl", "--no-pager", "-o", "cat", "-n", "40", match], f"journalctl {match}"
 
 
-def _recorded(facts: Facts) -> dict[str, object]:
+_RECORDED = {"os", "arch", "user", "home", "root", "disk_free_kib", "disk_total_bytes", "cpus", "ram_bytes"}
+_RECORDED |= {"gpus", "boot", "systemd", "interpreter", "releases"}
+
+
+def _recorded(facts: Facts, wish: Wish) -> dict[str, object]:
     """Return the facts that are worth keeping."""
-    kept = {"os", "arch", "user", "home", "root", "disk_free_kib", "systemd", "interpreter", "releases"}
-    return facts.model_dump(mode="json", include=kept)
+    kept = facts.model_dump(mode="json", include=_RECORDED)
+    kept["enrolled"] = facts.agent.enrolled
+    kept["keeper"] = service.keeper(facts, wish)
+    kept["survives_reboot"] = service.survives_reboot(facts, wish)
+    return kept

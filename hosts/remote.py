@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncssh
@@ -23,6 +23,9 @@ SESSION_ATTEMPTS = 4
 OUTPUT_LIMIT = 4 << 20
 SHORT = 60.0
 """Seconds that a program may take which does no real work."""
+
+Listener = Callable[[str], Awaitable[None]]
+"""Is told every line that a program prints, while it runs."""
 
 
 def quote(argv: Sequence[str]) -> str:
@@ -67,8 +70,9 @@ class Remote:
         env: Mapping[str, str] | None = None,
         stdin: bytes = b"",
         seconds: float = SHORT,
+        heard: Listener | None = None,
     ) -> Completed:
-        """Run a program to its end, whatever its exit status.
+        """Run a program to its end, whatever its exit status; `heard` is told its lines as they come.
 
         Raises Unreachable when the connection breaks or `seconds` pass, CorruptData when it prints more
         than 4 MiB. A program that was cut off may still be running on the host.
@@ -79,7 +83,7 @@ class Remote:
             with self.speaking(f"running {argv[0]}"):
                 try:
                     async with asyncio.timeout(seconds):
-                        return await self._converse(line, stdin)
+                        return await self._converse(line, stdin, heard)
                 except TimeoutError:
                     raise Unreachable(
                         f"{self.name}: {' '.join(argv[:4])} did not end within {seconds:.0f} s",
@@ -126,14 +130,14 @@ class Remote:
             reason = str(error) or type(error).__name__
             raise Unreachable(f"{self.name}: the connection was cut {doing}: {reason}") from error
 
-    async def _converse(self, line: str, stdin: bytes) -> Completed:
+    async def _converse(self, line: str, stdin: bytes, heard: Listener | None) -> Completed:
         process = await self._open_session(line)
         try:
             # A program that ended already does not read; a cut connection shows in the missing exit status.
             with contextlib.suppress(OSError):
                 process.stdin.write(stdin)
                 process.stdin.write_eof()
-            out, err = await asyncio.gather(self._read(process.stdout), self._read(process.stderr))
+            out, err = await asyncio.gather(self._read(process.stdout, heard), self._read(process.stderr))
             await process.wait_closed()
         finally:
             process.close()
@@ -152,12 +156,16 @@ class Remote:
                 await asyncio.sleep(0.2 * 2**attempt * random.uniform(0.5, 1.5))
         raise AssertionError("the last try returns or raises")
 
-    async def _read(self, stream: asyncssh.SSHReader[bytes]) -> str:
+    async def _read(self, stream: asyncssh.SSHReader[bytes], heard: Listener | None = None) -> str:
         parts: list[bytes] = []
-        size = 0
+        size, begun = 0, b""
         while data := await stream.read(65536):
             size += len(data)
             if size > OUTPUT_LIMIT:
                 raise CorruptData(f"{self.name}: a program printed more than {OUTPUT_LIMIT >> 20} MiB")
             parts.append(data)
+            if heard is not None:
+                *lines, begun = (begun + data).split(b"\n")
+                for line in lines:
+                    await heard(line.decode(errors="replace"))
         return b"".join(parts).decode(errors="replace")

@@ -17,6 +17,7 @@ import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -33,6 +34,7 @@ RECORD = f"{DIST_INFO}/RECORD"
 _DATE = (1980, 1, 1, 0, 0, 0)
 _COMPILED = (".pyc", ".pyo", ".nbi", ".nbc")
 _EXTRAS = ("agent", "inference")
+_KERNELS = ("ringrift/game/", "ringrift/nets/", "ringrift/players/")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Release:
     sha256: str
     path: Path
     requirements: dict[str, tuple[str, ...]]
+    kernels: str
+    """Names the sources of everything that is compiled on a host."""
 
     @property
     def name(self) -> str:
@@ -49,11 +53,35 @@ class Release:
 
 
 def build(home: Path, source: Path | None = None) -> Release:
-    """Build the wheel into `home/releases` and return it; nothing is written when it is there already.
+    """Build the wheel into `home/releases` and return it; sources that did not change are not read again.
 
     `source` is the folder that holds our packages; by default the one that they are imported from.
     """
     source = source or package_folder()
+    try:
+        seen = tuple((name, path, *_change(path)) for name, path in _sources(source))
+        release = _built(home, source, seen, _change(source / "pyproject.toml", missing=True))
+    except OSError as error:
+        raise EnvironmentProblem(f"our own packages cannot be read: {error}", hint="try again") from None
+    if not release.path.exists():
+        _built.cache_clear()
+        return build(home, source)
+    return release
+
+
+def _change(path: Path, *, missing: bool = False) -> tuple[int, int]:
+    """Return what differs after a file was written."""
+    if missing and not path.exists():
+        return 0, 0
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4)
+def _built(
+    home: Path, source: Path, seen: tuple[tuple[str, Path, int, int], ...], project: tuple[int, int]
+) -> Release:
+    """Build from the files `seen`; `project` tells one content of pyproject.toml from another."""
     requirements = requirements_of(source)
     data = wheel_bytes(source, requirements)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -63,7 +91,16 @@ def build(home: Path, source: Path | None = None) -> Release:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
         temporary.write_bytes(data)
         temporary.replace(path)
-    return Release(sha256, path, requirements)
+    return Release(sha256, path, requirements, _kernels(seen))
+
+
+def _kernels(seen: tuple[tuple[str, Path, int, int], ...]) -> str:
+    """Return the digest of the sources of what is compiled."""
+    total = hashlib.sha256()
+    for name, path, _, _ in seen:
+        if name.startswith(_KERNELS):
+            total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()[:12]
 
 
 def package_folder() -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 
+from hosts import layout
 from hosts.facts import Facts
-from hosts.steps.commands import Command, PutFile
+from hosts.steps.commands import Command, Link, Merge
 from hosts.steps.wish import Wish, interpreter
 
 
@@ -23,11 +23,15 @@ def plan(facts: Facts, wish: Wish) -> list[Command]:
     # Without a new token a waiting one stays: the agent erases it itself when it is enrolled.
     if same and (token is None or agent.token == token_digest(token)):
         return []
-    content = {**agent.kept, "host": wish.host, "release": wish.release, "python": python}
+    values = [("host", wish.host), ("release", wish.release), ("python", python)]
     if token is not None:
-        content["token"] = token
-    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-    return [PutFile(posixpath.join(facts.root, "agent", "agent.json"), text, 0o600, secret=True)]
+        values.append(("token", token))
+    path = posixpath.join(facts.root, "agent", "agent.json")
+    write = Merge(path, tuple(values), 0o600, hidden="token")
+    if agent.release in (None, wish.release, facts.previous_release):
+        return [write]
+    # Noted first: afterwards nothing tells any more which release the agent ran before.
+    return [Link(layout.previous_release(facts.root), agent.release), write]
 
 
 def enrolment(facts: Facts, wish: Wish) -> str:

@@ -17,17 +17,38 @@ class Mkdir:
 
 @dataclass(frozen=True)
 class PutFile:
-    """Write a small text file atomically. A `secret` content never appears in a description."""
+    """Write a small text file atomically."""
 
     path: str
     content: str
     mode: int = 0o644
-    secret: bool = False
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Set values in a JSON object, atomically; others in it stay, and what is no JSON object is replaced.
+
+    The value named `hidden` never appears in a description.
+    """
+
+    path: str
+    values: tuple[tuple[str, str], ...]
+    mode: int = 0o644
+    hidden: str = ""
 
 
 @dataclass(frozen=True)
 class Upload:
     """Copy a file of the controller; it appears only with the right SHA-256."""
+
+    source: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Unpack:
+    """Send a zip archive of the controller along and unpack it; the folder appears whole or not at all."""
 
     source: str
     path: str
@@ -66,14 +87,20 @@ class Run:
     seconds: float = 60.0
 
 
-Command = Mkdir | PutFile | Upload | Rename | Link | Remove | Run
+Command = Mkdir | PutFile | Merge | Upload | Unpack | Rename | Link | Remove | Run
+
+
+def wire(command: Command) -> dict[str, Any]:
+    """Return a command as `hosts.apply_script` reads it."""
+    return {"do": type(command).__name__, **asdict(command)}
 
 
 def describe(command: Command) -> dict[str, Any]:
     """Return a command as JSON data for plans and case files, with secrets left out."""
-    data = {"do": type(command).__name__, **asdict(command)}
-    if isinstance(command, PutFile) and command.secret:
-        data["content"] = "(secret)"
+    data = wire(command)
+    if isinstance(command, Merge):
+        shown = {key: "(secret)" if key == command.hidden else value for key, value in command.values}
+        data["values"] = list(shown.items())
     return data
 
 

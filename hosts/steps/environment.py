@@ -62,8 +62,8 @@ def misses(wish: Wish, interpreter: Interpreter) -> list[str]:
 
 
 def package_names(requirements: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of the packages to look for on a host, pip among them, each once."""
-    return tuple(dict.fromkeys([*(Requirement(text).name for text in requirements), "pip"]))
+    """Return the names of the packages to look for on a host, each once."""
+    return tuple(dict.fromkeys([*(Requirement(text).name for text in requirements), "pip", "numba"]))
 
 
 def _check_named(facts: Facts, wish: Wish) -> None:

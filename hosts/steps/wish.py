@@ -19,13 +19,15 @@ class Wish:
     wheel: str
     """The wheel's path on the controller."""
     wheel_sha256: str
+    kernels: str
+    """Names the sources of what is compiled; equal in releases that share their compiled code."""
     requirements: tuple[str, ...]
     python: str | None = None
     """An existing interpreter, which is only checked; None makes `env/` under the root."""
     warm: bool = True
     """Compile the kernels at provisioning; without it they compile at their first use."""
     systemd: bool = True
-    """Use systemd where it is usable; without it always our supervisor."""
+    """Use the service manager of the host where there is one; without it always our supervisor, alone."""
     slots: int = 1
     token: str | None = None
 

@@ -21,6 +21,7 @@ COPIED = (
     "agents/supervisor.py",
     "ringrift/__init__.py",
     "ringrift/errors.py",
+    "ringrift/text.py",
 )
 PROJECT = """
 [project]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hosts.facts import Facts
-from hosts.steps import agent_config, agent_service, environment, folders, release, target, warmup
+from hosts.steps import agent_config, agent_service, clean_up, environment, folders, release, target, warmup
 from hosts.steps.commands import describe
 from hosts.steps.wish import Wish
 from ringrift.control.domain.ports import DeployOrder, ModelFile
@@ -27,6 +27,7 @@ PLANS = {
     "warmup": lambda case: warmup.plan(case.facts, case.wish),
     "agent_config": lambda case: agent_config.plan(case.facts, case.wish),
     "agent_service": lambda case: agent_service.plan(case.facts, case.wish),
+    "clean_up": lambda case: clean_up.plan(case.facts, case.wish),
     "models": lambda case: target.plan_models(case.facts, case.order),
     "swap": lambda case: target.plan_swap(case.facts, case.order),
     "target_service": lambda case: target.plan_service(case.facts, case.wish, case.order),
@@ -77,9 +78,9 @@ def test_the_step_asks_for_exactly_these_commands(name):
 
 
 @pytest.mark.parametrize("step", PLANS)
-def test_every_step_has_five_cases_and_one_where_nothing_is_to_do(step):
+def test_every_step_has_ten_cases_and_one_where_nothing_is_to_do(step):
     cases = [name for name in ALL if name.startswith(f"{step}/")]
-    assert len(cases) >= 5
+    assert len(cases) >= 10
     assert f"{step}/already_right" in cases
     assert Case(f"{step}/already_right").content["commands"] == []
 
