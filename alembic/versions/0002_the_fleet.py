@@ -47,6 +47,7 @@ ADDED = {
     "job": (
         sa.Column("log_tail", sa.Text(), nullable=False, server_default=""),
         sa.Column("needs", sa.JSON(), nullable=False, server_default="{}"),
+        sa.Column("retried_epoch", sa.Integer(), nullable=False, server_default="0"),
     ),
     "operation": (
         sa.Column("batch", sa.String(), nullable=True),

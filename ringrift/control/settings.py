@@ -53,8 +53,16 @@ class AgentSettings:
     """Life of an enrolment token."""
     heartbeat_wait_seconds: float = bounded(120.0, 0.1, 3600.0)
     """How long provisioning waits for the first heartbeat of the new release."""
-    memory_limit: int = bounded(0, 0, 2**50)
-    """Bytes that one job may use; 0 means no limit."""
+    host_crashes: int = bounded(5, 2, 1000)
+    """Different jobs that crash in a day on one host and on no other before the host is quarantined."""
+    placement_seconds: float = bounded(15.0, 0.0, 3600.0)
+    """How long a job waits for a clearly faster host that has a free slot."""
+    faster: float = bounded(2.0, 1.1, 100.0)
+    """Times the measured rate of the asking host from which another one is clearly faster."""
+    spot_check_share: float = bounded(0.01, 0.0, 1.0)
+    """Share of self-played shards that another host plays again."""
+    spot_check_seconds: float = bounded(86_400.0, 1.0, 8_640_000.0)
+    """How long a spot check waits for a host that can do it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,28 @@ class DeadlineSettings:
     train: float = bounded(21_600.0, 1.0, 864_000.0)
     evaluate: float = bounded(3600.0, 1.0, 864_000.0)
     repeat: float = bounded(3600.0, 1.0, 864_000.0)
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """Most bytes of resident memory of one job, by kind; 0 means no limit."""
+
+    selfplay: int = bounded(8 << 30, 0, 2**50)
+    ingest: int = bounded(4 << 30, 0, 2**50)
+    train: int = bounded(64 << 30, 0, 2**50)
+    evaluate: int = bounded(8 << 30, 0, 2**50)
+    repeat: int = bounded(8 << 30, 0, 2**50)
+
+
+@dataclass(frozen=True)
+class DiskSettings:
+    """Most bytes that one job may have in its folder, by kind; 0 means no limit."""
+
+    selfplay: int = bounded(8 << 30, 0, 2**50)
+    ingest: int = bounded(4 << 30, 0, 2**50)
+    train: int = bounded(64 << 30, 0, 2**50)
+    evaluate: int = bounded(8 << 30, 0, 2**50)
+    repeat: int = bounded(8 << 30, 0, 2**50)
 
 
 @dataclass(frozen=True)
@@ -81,9 +111,11 @@ class SelfplaySettings:
     games_per_shard: int = bounded(32, 1, 4096)
     shards_per_job: int = bounded(4, 1, 10_000)
     reserve: float = bounded(0.4, 0.0, 1.0)
-    """Share of the fleet's slots that training and evaluation leave to self-play while it is wanted."""
+    """Share of the fleet's slots that self-play gets before anything else while it waits."""
     queued_per_config: int = bounded(4, 1, 1000)
-    """Most self-play jobs that wait per config; fewer when the fleet has fewer slots."""
+    """Most self-play jobs that wait per config."""
+    queue_minutes: float = bounded(5.0, 0.1, 1440.0)
+    """Below that, as many wait as are handed out in so many minutes, by the measured rate."""
     ahead: float = bounded(4.0, 1.0, 1000.0)
     """Self-play of a config pauses once its fresh positions reach this many times `min_positions`."""
 
@@ -173,6 +205,8 @@ class Settings:
 
     agents: AgentSettings = field(default_factory=AgentSettings)
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
+    disk: DiskSettings = field(default_factory=DiskSettings)
     selfplay: SelfplaySettings = field(default_factory=SelfplaySettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)

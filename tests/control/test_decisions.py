@@ -19,7 +19,7 @@ from ringrift.control.domain.evaluations import (
 )
 from ringrift.control.domain.gate import EvaluationFacts, GateFacts, allowed, gate_conditions
 from ringrift.control.domain.health import age_text, host_health
-from ringrift.control.domain.selfplay import SelfplayNeed, wanted_jobs
+from ringrift.control.domain.selfplay import SelfplayNeed, waits_for_data, wanted_jobs
 from ringrift.control.domain.trigger import TrainingFacts, TrainingLimits, first_failed, training_conditions
 from ringrift.errors import BadInput, Conflict, UsageError
 from ringrift.learning.sprt import Test as SequentialTest
@@ -188,10 +188,29 @@ def test_a_registration_is_named_by_everything_that_it_fixes() -> None:
         (SelfplayNeed(True, 0, 0, 800, 1), 6),
         (SelfplayNeed(True, 0, 3999, 8, 1), 6),
         (SelfplayNeed(True, 0, 4000, 8, 1), 0),
+        (SelfplayNeed(True, 0, 0, 0, 1, drained=0.5), 3),
+        (SelfplayNeed(True, 0, 0, 0, 1, drained=50.0), 6),
+        (SelfplayNeed(True, 2, 0, 1, 1, drained=0.5), 1),
+        (SelfplayNeed(True, 0, 4000, 8, 1, drained=50.0), 0),
+        (SelfplayNeed(True, 0, 4000, 8, 1, blocked=True), 6),
     ],
 )
-def test_self_play_keeps_its_part_of_the_slots_waiting_and_no_more(need: SelfplayNeed, wanted: int) -> None:
-    assert wanted_jobs(need, queue_limit=6, min_positions=1000, ahead=4.0) == wanted
+def test_self_play_keeps_what_drains_in_five_minutes_waiting_and_never_more_than_the_bound(
+    need: SelfplayNeed, wanted: int
+) -> None:
+    assert wanted_jobs(need, queue_limit=6, minutes=5.0, min_positions=1000, ahead=4.0) == wanted
+
+
+def test_self_play_goes_on_while_a_training_waits_for_better_data_and_for_nothing_else() -> None:
+    limits = TrainingLimits(1000, 3600.0, 0.05)
+
+    def waits(**facts: object) -> bool:
+        given = {"enabled": True, "fresh_positions": 9000, "data_age": 5.0, "soft_target_share": 0.5, **facts}
+        return waits_for_data(training_conditions(TrainingFacts(**given), limits))
+
+    assert waits(soft_target_share=0.01) and waits(data_age=1e6)
+    assert not waits()
+    assert not waits(candidate="abc") and not waits(soft_target_share=0.01, candidate="abc")
 
 
 @pytest.mark.parametrize(

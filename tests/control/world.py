@@ -31,7 +31,12 @@ CONFIG = "hex8_2p"
 def small_settings(**sections: dict[str, Any]) -> Settings:
     """Return settings under which a few fabricated shards are enough."""
     document: dict[str, dict[str, Any]] = {
-        "agents": {"heartbeat_wait_seconds": 20.0, "retry_seconds": 0.0, "patience_seconds": 600.0},
+        "agents": {
+            "heartbeat_wait_seconds": 20.0,
+            "retry_seconds": 0.0,
+            "patience_seconds": 600.0,
+            "spot_check_share": 0.0,
+        },
         "selfplay": {"games_per_shard": 4, "shards_per_job": 2},
         "training": {"min_positions": 300},
         "evaluation": {

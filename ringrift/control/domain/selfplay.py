@@ -1,29 +1,52 @@
-"""How many self-play jobs a config should have waiting, and what is in one."""
+"""How many self-play jobs a config should have waiting."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from ringrift.protocol.operator import Condition
+
+MENDED_BY_DATA = frozenset({"fresh positions", "data age", "search targets"})
+"""Conditions of a training that new data can bring about."""
 
 
 @dataclass(frozen=True)
 class SelfplayNeed:
-    """Facts for one config. `slots` are those of all live agents, `configs` the number of enabled configs."""
+    """Facts for one config.
+
+    `free` are the free slots of all live agents, `configs` the number of enabled configs, `drained` how many
+    jobs of this config are handed out a minute; `blocked` is whether a training waits for what new data mends.
+    """
 
     enabled: bool
     queued: int
     fresh_positions: int
-    slots: int
+    free: int
     configs: int
+    drained: float = 0.0
+    blocked: bool = False
 
 
-def wanted_jobs(need: SelfplayNeed, *, queue_limit: int, min_positions: int, ahead: float) -> int:
+def wanted_jobs(
+    need: SelfplayNeed, *, queue_limit: int, minutes: float, min_positions: int, ahead: float
+) -> int:
     """Return how many self-play jobs to add so that no slot idles and no queue grows without bound.
 
-    A config keeps its part of the live slots waiting (at least one, at most `queue_limit`), and none once its
-    fresh positions are `ahead` times what a training needs.
+    As many wait as the config's part of the free slots takes at once, or as are handed out in `minutes`
+    by the measured rate; at least one, at most `queue_limit`. None waits once the fresh positions are `ahead`
+    times what a training needs, unless the training is blocked for a reason that more of them would mend.
     """
-    if not need.enabled or need.fresh_positions >= ahead * min_positions:
+    plenty = need.fresh_positions >= ahead * min_positions and not need.blocked
+    if not need.enabled or plenty:
         return 0
-    share = math.ceil(need.slots / max(1, need.configs))
-    return max(0, min(queue_limit, max(1, share)) - need.queued)
+    part = math.ceil(need.free / max(1, need.configs))
+    drained = math.ceil(need.drained * minutes - 1e-9)
+    return max(0, min(queue_limit, max(1, part, drained)) - need.queued)
+
+
+def waits_for_data(conditions: Iterable[Condition]) -> bool:
+    """Tell whether nothing but missing, old or poor data keeps a training from starting."""
+    failed = {condition.name for condition in conditions if not condition.passed}
+    return bool(failed) and failed <= MENDED_BY_DATA

@@ -26,14 +26,14 @@ JOB = _machine(
     queued="leased cancelled",
     leased="queued succeeded failed quarantined cancelled",
     succeeded="",
-    failed="",
-    quarantined="",
+    failed="queued",
+    quarantined="queued",
     cancelled="",
 )
 ASSIGNMENT = _machine(
     running="succeeded failed expired cancelled", succeeded="", failed="", expired="", cancelled=""
 )
-SHARD = _machine(received="sound refused", sound="", refused="")
+SHARD = _machine(received="sound refused", sound="refused", refused="")
 MODEL = _machine(
     candidate="champion rejected retired",
     champion="retired",

@@ -76,7 +76,7 @@ def missing_blocks(settings: EvaluationSettings, session: Session) -> list[tuple
     wanted: list[tuple[str, EvaluateSpec]] = []
     for evaluation in evaluations.running_evaluations(session):
         found = evaluations.standing(session, evaluation)
-        if found.verdict.verdict != "continue" or _obstacle(session, found):
+        if found.verdict.verdict != "continue" or _obstacle(found):
             continue
         existing = evaluations.evaluation_jobs(session, evaluation)
         pieces = blocks_to_hand_out(
@@ -122,7 +122,7 @@ def decided(session: Session) -> list[Closing]:
     for evaluation in evaluations.running_evaluations(session):
         champion = champions.get(evaluation.config)
         found = evaluations.standing(session, evaluation)
-        obstacle = _obstacle(session, found)
+        obstacle = _obstacle(found)
         if evaluation.opponent != (champion.model if champion else "random"):
             closing.append((evaluation, "superseded", "another model is champion now"))
         elif obstacle:
@@ -133,16 +133,9 @@ def decided(session: Session) -> list[Closing]:
     return closing
 
 
-def _obstacle(session: Session, found: Standing) -> str:
-    """Tell why a test can never be finished: a refused shard, or a job that was given up."""
-    if found.refused:
-        return f"a block's games were refused: {found.refused}"
-    if found.verdict.verdict != "continue":
-        return ""
-    for job in evaluations.evaluation_jobs(session, found.evaluation):
-        if job.state in ("failed", "quarantined"):
-            return f"{job.id} is {job.state}: {job.reason}"
-    return ""
+def _obstacle(found: Standing) -> str:
+    """Tell why a test can never be finished: a block's games are not what they were said to be."""
+    return f"a block's games were refused: {found.refused}" if found.refused else ""
 
 
 def _close_all(session: Session, plan: list[Closing]) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from sqlmodel import Session
+
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
+from ringrift.control.settings import AgentSettings
 from ringrift.control.store import jobs
 
 
 async def step(context: Context) -> bool:
-    """Close every assignment past its lease or deadline."""
+    """Close every assignment past its lease or deadline, if the controller was there to hear its agent."""
     settings = context.settings.agents
     return await converge(
         "lease.expire",
         context.store,
-        jobs.overdue_assignments,
+        partial(due, settings),
         lambda session, _: jobs.expire_overdue(session, settings),
     )
+
+
+def due(settings: AgentSettings, session: Session) -> list[str]:
+    """Return what is to be closed, or that the mark of listening is to be moved."""
+    overdue = [assignment.id for assignment in jobs.overdue_assignments(session)]
+    return [*overdue, "mark"] if jobs.mark_is_old(session, settings) else overdue

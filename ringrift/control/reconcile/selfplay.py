@@ -6,11 +6,13 @@ from functools import partial
 
 from sqlmodel import Session, select
 
-from ringrift.control.domain.selfplay import SelfplayNeed, wanted_jobs
+from ringrift.control.domain.selfplay import SelfplayNeed, waits_for_data, wanted_jobs
+from ringrift.control.domain.trigger import training_conditions
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
+from ringrift.control.reconcile.training import limits
 from ringrift.control.settings import Settings
-from ringrift.control.store import jobs, learning
+from ringrift.control.store import jobs, learning, shares
 from ringrift.control.store.ids import new_id, new_seed
 from ringrift.control.store.leasing import fleet_load
 from ringrift.control.store.tables import Job
@@ -32,8 +34,9 @@ def decide(settings: Settings, session: Session) -> list[Plan]:
     """Return jobs to cancel (their config is off, or their player is not champion any more) and to add."""
     enabled = learning.enabled_configs(session)
     champions = learning.champions(session)
-    fresh = learning.fresh_data(session, settings.training.max_data_age)
-    slots = sum(agent.slots for agent in fleet_load(session, settings.agents).agents)
+    facts = learning.training_facts(session, settings.training.max_data_age)
+    free = sum(agent.slots - agent.running for agent in fleet_load(session, settings.agents).agents)
+    drained = shares.drain_rates(session)
     query = select(Job).where(Job.kind == "selfplay", Job.state == "queued")
     queued: dict[str, int] = {}
     plan: list[Plan] = []
@@ -46,11 +49,20 @@ def decide(settings: Settings, session: Session) -> list[Plan]:
         else:
             queued[job.config] = queued.get(job.config, 0) + 1
     for key in enabled:
-        data, champion = fresh.get(key, learning.FreshData()), champions.get(key)
-        need = SelfplayNeed(True, queued.get(key, 0), data.positions, slots, len(enabled))
+        champion, found = champions.get(key), facts[key]
+        need = SelfplayNeed(
+            enabled=True,
+            queued=queued.get(key, 0),
+            fresh_positions=found.fresh_positions,
+            free=max(0, free),
+            configs=len(enabled),
+            drained=drained.get(key, 0.0),
+            blocked=waits_for_data(training_conditions(found, limits(settings.training))),
+        )
         missing = wanted_jobs(
             need,
             queue_limit=settings.selfplay.queued_per_config,
+            minutes=settings.selfplay.queue_minutes,
             min_positions=settings.training.min_positions,
             ahead=settings.selfplay.ahead,
         )

@@ -11,7 +11,7 @@ from ringrift.control.domain.evaluations import Registration, registration_id, v
 from ringrift.control.domain.states import EVALUATION, MODEL, advance
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
-from ringrift.control.store.jobs import OPEN, cancel_jobs
+from ringrift.control.store.jobs import GIVEN_UP, OPEN, cancel_jobs
 from ringrift.control.store.tables import Evaluation, EvaluationBlock, Job, Model, Shard
 from ringrift.errors import NotFound
 from ringrift.learning.sprt import Verdict
@@ -104,10 +104,10 @@ def evaluation_jobs(session: Session, evaluation: Evaluation) -> list[Job]:
 
 
 def covered_blocks(found: Standing, jobs: list[Job]) -> set[int]:
-    """Return the blocks that have a result or are in an open job."""
+    """Return the blocks that have a result, or a job that is open or may be retried by an operator."""
     covered = set(found.blocks)
     for job in jobs:
-        if job.state in OPEN:
+        if job.state in (*OPEN, *GIVEN_UP):
             covered.update(sequences(parse_spec(job.spec)))
     return covered
 

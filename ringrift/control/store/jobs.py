@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.leases import EndedBadly, after_bad_end
+from ringrift.control.domain.needs import Needs, needs_of
+from ringrift.control.domain.poison import EndedBadly, Tries, after_bad_end
 from ringrift.control.domain.states import ASSIGNMENT, JOB, advance
 from ringrift.control.settings import AgentSettings
+from ringrift.control.store import poison, shares
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.ids import new_id
-from ringrift.control.store.tables import Assignment, Job, Result
-from ringrift.errors import NotFound
-from ringrift.protocol.jobs import EvaluateSpec, IngestSpec, JobSpec, RepeatSpec, TrainSpec, sequences
+from ringrift.control.store.tables import (
+    Agent,
+    Assignment,
+    Evaluation,
+    Job,
+    Model,
+    Result,
+    Setting,
+    Shard,
+    SpotCheck,
+)
+from ringrift.errors import NotFound, Refused
+from ringrift.protocol.jobs import (
+    Architecture,
+    EvaluateSpec,
+    IngestSpec,
+    JobSpec,
+    RepeatSpec,
+    TrainSpec,
+    required_artifacts,
+    sequences,
+)
 
 OPEN = ("queued", "leased")
+GIVEN_UP = ("failed", "quarantined")
+"""Nobody tries it again until an operator says so."""
 
 
 def get_job(session: Session, job_id: str) -> Job:
@@ -37,8 +60,20 @@ def subject_of(spec: JobSpec) -> str:
     return spec.evaluation if isinstance(spec, EvaluateSpec) else ""
 
 
-def queue_job(session: Session, spec: JobSpec, work: str, *, avoid: str | None = None) -> Job | None:
-    """Queue a job for `work`; None when that work was asked for before."""
+def queue_job(
+    session: Session,
+    spec: JobSpec,
+    work: str,
+    *,
+    avoid: str | None = None,
+    never: Sequence[str] = (),
+    numeric_class: str = "",
+) -> Job | None:
+    """Queue a job for `work`; None when that work was asked for before.
+
+    `avoid` is an agent that gets it only when no other does, `never` are hosts that must not get it, and
+    `numeric_class`, if any, is that of the hosts that may.
+    """
     if session.exec(select(Job.id).where(Job.work == work)).first():
         return None
     time = now(session)
@@ -52,6 +87,7 @@ def queue_job(session: Session, spec: JobSpec, work: str, *, avoid: str | None =
         spec=spec.model_dump(mode="json"),
         total=len(sequences(spec)),
         avoid=avoid,
+        needs={**vars(_needs(session, spec)), "never": list(never), "numeric_class": numeric_class},
         created_at=time,
         changed_at=time,
     )
@@ -59,6 +95,14 @@ def queue_job(session: Session, spec: JobSpec, work: str, *, avoid: str | None =
     session.flush()
     record(session, CONTROLLER, "job.queued", job.id, kind=job.kind, config=job.config, work=work)
     return job
+
+
+def _needs(session: Session, spec: JobSpec) -> Needs:
+    """Return what a job needs, by the shape of the largest net that it plays with."""
+    models = [session.get(Model, name) for name in required_artifacts(spec)]
+    shapes = [Architecture.model_validate(model.architecture) for model in models if model is not None]
+    largest = max(shapes, key=lambda shape: shape.blocks * shape.channels**2, default=None)
+    return needs_of(spec, largest)
 
 
 def results_of(session: Session, job_id: str) -> list[int]:
@@ -82,6 +126,53 @@ def cancel_jobs(session: Session, jobs: Iterable[Job], reason: str) -> None:
         set_job(session, job, "cancelled", reason)
 
 
+def take_back(session: Session, assignment: Assignment, reason: str) -> None:
+    """End a try that did nothing wrong; its job waits again, with no attempt counted."""
+    end_assignment(session, assignment, "cancelled", reason)
+    set_job(session, get_job(session, assignment.job), "queued", reason)
+
+
+def retry_job(session: Session, job_id: str, actor: str) -> Job:
+    """Lift the quarantine or failure of a job: it waits again, and its tries so far do not count any more.
+
+    Raises `Refused` when it was not given up, or when nobody wants it any more.
+    """
+    job = get_job(session, job_id)
+    if job.state not in GIVEN_UP:
+        raise Refused(f"{job.id} is {job.state}: only failed and quarantined jobs are tried again")
+    if reason := _unwanted(session, job):
+        raise Refused(f"{job.id} is not wanted any more: {reason}")
+    record(session, actor, "job.retried", job.id, before=job.state, reason=job.reason, attempts=job.attempts)
+    job.retried_epoch, job.attempts, job.not_before, job.avoid, job.log_tail = job.epoch, 0, 0.0, None, ""
+    set_job(session, job, "queued", "", actor=actor)
+    return job
+
+
+def _unwanted(session: Session, job: Job) -> str:
+    if job.kind in ("ingest", "repeat"):
+        shard = session.get(Shard, job.subject)
+        wanted = shard is not None and (job.kind == "repeat" or shard.state == "received")
+        check = session.get(SpotCheck, job.subject) if job.kind == "repeat" else None
+        if not wanted or (check is not None and check.state != "waiting"):
+            return f"shard {job.subject[:12]} is judged already"
+    if job.kind == "evaluate":
+        evaluation = session.get(Evaluation, job.subject)
+        if evaluation is None or evaluation.state != "running":
+            return f"evaluation {job.subject[:12]} is over"
+    return ""
+
+
+def cancel_job(session: Session, job_id: str, reason: str, actor: str) -> Job:
+    """Cancel a job; `Refused` when it has ended already."""
+    job = get_job(session, job_id)
+    if job.state not in (*OPEN, *GIVEN_UP):
+        raise Refused(f"{job.id} is {job.state} already")
+    for assignment in running_assignments(session, job.id):
+        end_assignment(session, assignment, "cancelled", reason)
+    set_job(session, job, "cancelled", reason or f"by {actor}", actor=actor)
+    return job
+
+
 def running_assignments(session: Session, job_id: str) -> list[Assignment]:
     """Return the live assignments of a job: one, or none."""
     query = select(Assignment).where(Assignment.job == job_id, Assignment.state == "running")
@@ -93,6 +184,7 @@ def end_assignment(session: Session, assignment: Assignment, state: str, reason:
     assignment.state = advance(ASSIGNMENT, assignment.id, assignment.state, state)
     assignment.reason, assignment.ended_at = reason, now(session)
     session.add(assignment)
+    shares.charge(session, get_job(session, assignment.job), assignment.ended_at - assignment.began_at)
 
 
 def complete(session: Session, job: Job) -> bool:
@@ -106,9 +198,11 @@ def end_badly(
 ) -> None:
     """Close a try that failed or vanished and give its job the next chance, or none.
 
-    A job whose units all have receipts is done, however its last try ended.
+    A job whose units all have receipts is done, however its last try ended. A try that vanished with its
+    agent counts as crashed, unless the agent was taken away on purpose.
     """
-    job = get_job(session, assignment.job)
+    job, agent = get_job(session, assignment.job), session.get(Agent, assignment.agent)
+    assignment.crashed |= how == "expired" and agent is not None and agent.revoked_at is None
     end_assignment(session, assignment, how, reason)
     if job.state != "leased":
         return
@@ -118,18 +212,53 @@ def end_badly(
     job.attempts += 1
     job.avoid = assignment.agent
     job.not_before = now(session) + settings.retry_seconds * job.attempts if how == "failed" else 0.0
-    set_job(session, job, after_bad_end(job.attempts, settings.attempts, how), reason)
+    state = after_bad_end(poison.tries_of(session, [job]).get(job.id, Tries()), settings.attempts)
+    if state != "queued":
+        job.log_tail = assignment.log_tail or poison.last_words(session, job)
+    set_job(session, job, state, reason)
+    if how == "failed" and assignment.crashed and agent is not None:
+        poison.note_crash(session, agent.host, settings.host_crashes)
 
 
-def expire_overdue(session: Session, settings: AgentSettings) -> int:
-    """Close every assignment whose lease or deadline has passed on the database's clock."""
-    overdue = overdue_assignments(session)
+LISTENED = "leases.listened"
+
+
+def slept(session: Session, settings: AgentSettings) -> bool:
+    """Tell whether the controller did not listen for longer than a lease (suspended, stalled): then silence
+    says nothing about the agents."""
+    row = session.get(Setting, LISTENED)
+    return row is not None and now(session) - row.value["at"] > settings.lease_seconds
+
+
+def mark_is_old(session: Session, settings: AgentSettings) -> bool:
+    """Tell whether `note_listening` is due: it is written a few times per lease, not at every pass."""
+    row = session.get(Setting, LISTENED)
+    return row is None or now(session) - row.value["at"] > settings.lease_seconds / 4
+
+
+def note_listening(session: Session) -> None:
+    """Note that the controller listens to agents now."""
+    row = session.get(Setting, LISTENED) or Setting(key=LISTENED, value={})
+    row.value = {"at": now(session)}
+    session.add(row)
+
+
+def expire_overdue(session: Session, settings: AgentSettings) -> None:
+    """Close every assignment whose lease or deadline has passed on the database's clock.
+
+    After a time in which the controller did not listen, leases begin anew instead (P7).
+    """
+    if slept(session, settings):
+        gap = now(session) - session.exec(select(Setting).where(Setting.key == LISTENED)).one().value["at"]
+        record(session, CONTROLLER, "leases.extended", "controller", unheard_seconds=round(gap))
+        extend_leases(session, settings)
+    if mark_is_old(session, settings):
+        note_listening(session)
     time = now(session)
-    for assignment in overdue:
+    for assignment in overdue_assignments(session):
         late = time > assignment.deadline_at
         reason = "deadline passed" if late else "agent fell silent: the lease ran out"
         end_badly(session, assignment, "failed" if late else "expired", reason, settings)
-    return len(overdue)
 
 
 def overdue_assignments(session: Session) -> list[Assignment]:
@@ -148,6 +277,7 @@ def extend_leases(session: Session, settings: AgentSettings) -> None:
     A deadline that passed meanwhile is moved too, so that what was finished and spooled can be delivered.
     """
     until = now(session) + settings.lease_seconds
+    note_listening(session)
     for assignment in session.exec(select(Assignment).where(Assignment.state == "running")).all():
         assignment.expires_at = max(assignment.expires_at, until)
         assignment.deadline_at = max(assignment.deadline_at, until)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.leases import Asking, FleetLoad, LiveAgent, Waiting, decide_lease
+from ringrift.control.domain.leases import (
+    Capacity,
+    FleetLoad,
+    LiveAgent,
+    Waiting,
+    decide_lease,
+)
+from ringrift.control.domain.needs import Needs
+from ringrift.control.domain.poison import shunned_hosts
 from ringrift.control.settings import AgentSettings, Settings
-from ringrift.control.store import jobs
+from ringrift.control.store import jobs, poison, shares, throughput
 from ringrift.control.store.beats import get_agent, held
 from ringrift.control.store.clock import now
 from ringrift.control.store.fleet import get_host
 from ringrift.control.store.ids import new_id
-from ringrift.control.store.tables import Agent, Assignment, Host, Job
+from ringrift.control.store.tables import Agent, Assignment, Host, Job, Throughput
 from ringrift.protocol import agent as wire
 from ringrift.protocol.agent import (
     FinishReply,
@@ -39,14 +51,15 @@ def lease(session: Session, agent_id: str, kinds: Sequence[str], settings: Setti
     """Hand out the best job for an agent, or say why there is none."""
     agent = get_agent(session, agent_id)
     agent.kinds = sorted(set(kinds))
-    load = fleet_load(session, settings.agents)
-    decision = decide_lease(
-        _asking(session, agent),
-        load,
-        waiting_jobs(session),
-        reserve=settings.selfplay.reserve,
-        patience=settings.agents.patience_seconds,
-    )
+    host = get_host(session, agent.host)
+    asking = _live(agent, host, _held(session, agent.id).get(agent.id, []))
+    refusal = _REFUSING.get(host.state, "")
+    open_for_work = not refusal and asking.running < asking.slots
+    # The fleet is looked at only when something can be handed out: most questions are asked in vain.
+    waiting = waiting_jobs(session, settings.agents) if open_for_work else []
+    load = fleet_load(session, settings.agents) if waiting else FleetLoad()
+    asking = next((item for item in load.agents if item.host == asking.host), asking)
+    decision = decide_lease(asking, load, waiting, shares.rules(session, settings), refusal)
     agent.idle_reason = decision.reason
     session.add(agent)
     if decision.job is None:
@@ -54,21 +67,10 @@ def lease(session: Session, agent_id: str, kinds: Sequence[str], settings: Setti
     return LeaseReply(assignment=_assign(session, agent, jobs.get_job(session, decision.job), settings))
 
 
-def _asking(session: Session, agent: Agent) -> Asking:
-    host = get_host(session, agent.host)
-    held = select(func.count()).where(Assignment.agent == agent.id, Assignment.state == "running")
-    return Asking(
-        id=agent.id,
-        slots=host.slots,
-        kinds=frozenset(agent.kinds),
-        running=session.exec(held).one(),
-        refusal=_REFUSING.get(host.state, ""),
-    )
-
-
 def _assign(session: Session, agent: Agent, job: Job, settings: Settings) -> wire.Assignment:
     time = now(session)
     deadline = getattr(settings.deadlines, job.kind)
+    credential = secrets.token_urlsafe(24)
     job.epoch += 1
     assignment = Assignment(
         id=new_id("try"),
@@ -80,9 +82,11 @@ def _assign(session: Session, agent: Agent, job: Job, settings: Settings) -> wir
         began_at=time,
         expires_at=time + settings.agents.lease_seconds,
         deadline_at=time + deadline,
+        credential=hashlib.sha256(credential.encode()).hexdigest(),
     )
     session.add(assignment)
     jobs.set_job(session, job, "leased", "", actor=agent.id)
+    shares.note_lease(session, job)
     return wire.Assignment(
         assignment=assignment.id,
         job=job.id,
@@ -91,12 +95,15 @@ def _assign(session: Session, agent: Agent, job: Job, settings: Settings) -> wir
         done=jobs.results_of(session, job.id),
         lease_seconds=settings.agents.lease_seconds,
         deadline_seconds=deadline,
-        memory_limit=settings.agents.memory_limit or None,
+        memory_limit=getattr(settings.memory, job.kind) or None,
+        disk_limit=getattr(settings.disk, job.kind) or None,
+        credential=credential,
     )
 
 
 def fleet_load(session: Session, settings: AgentSettings) -> FleetLoad:
-    """Return the agents that take work and what runs now."""
+    """Return the agents that take work, what runs now, and what ran of late."""
+    session.flush()
     fresh = now(session) - settings.down_seconds
     live = session.exec(
         select(Agent, Host)
@@ -104,31 +111,106 @@ def fleet_load(session: Session, settings: AgentSettings) -> FleetLoad:
         .where(col(Agent.revoked_at).is_(None), col(Agent.beat_at) >= fresh)
         .where(col(Host.state).not_in(_REFUSING))
     ).all()
-    running = session.exec(
-        select(Job.kind, Job.config, func.count())
-        .join(Assignment, col(Assignment.job) == col(Job.id))
-        .where(Assignment.state == "running")
-        .group_by(col(Job.kind), col(Job.config))
-    ).all()
-    counts: Mapping[tuple[str, str], int] = {(kind, config): count for kind, config, count in running}
-    agents = tuple(LiveAgent(agent.id, host.slots, frozenset(agent.kinds)) for agent, host in live)
-    return FleetLoad(agents, counts)
+    running = _held(session)
+    rates: dict[str, dict[tuple[str, str], float]] = {}
+    for row in session.exec(select(Throughput)).all():
+        rates.setdefault(row.host, {})[row.kind, row.config] = row.per_hour
+    return FleetLoad(
+        tuple(
+            _live(agent, host, running.get(agent.id, []), rates.get(host.name, {})) for agent, host in live
+        ),
+        Counter((kind, config) for rows in running.values() for kind, config, _ in rows),
+        shares.recent_use(session),
+        shares.unserved(session),
+    )
 
 
-def waiting_jobs(session: Session) -> list[Waiting]:
+def _held(session: Session, agent: str | None = None) -> dict[str, list[tuple[str, str, Needs]]]:
+    """Return (kind, config, needs) of the running assignments of each agent, or of one."""
+    query = select(Assignment.agent, Job.kind, Job.config, Job.needs).where(Assignment.state == "running")
+    query = query.join(Job, col(Job.id) == col(Assignment.job))
+    if agent is not None:
+        query = query.where(Assignment.agent == agent)
+    held: dict[str, list[tuple[str, str, Needs]]] = {}
+    for owner, kind, config, needs in session.exec(query).all():
+        held.setdefault(owner, []).append((kind, config, _needs(needs)))
+    return held
+
+
+def _needs(document: Mapping[str, Any]) -> Needs:
+    return Needs(document.get("ram_gb", 0.0), document.get("vram_gb", 0.0))
+
+
+def _live(
+    agent: Agent,
+    host: Host,
+    running: Sequence[tuple[str, str, Needs]],
+    rates: Mapping[tuple[str, str], float] | None = None,
+) -> LiveAgent:
+    needs = [needed for _, _, needed in running]
+    return LiveAgent(
+        host=host.name,
+        slots=host.slots,
+        kinds=frozenset(agent.kinds),
+        running=len(running),
+        spot=host.spot,
+        numeric_class=agent.numeric_class,
+        capacity=capacity_of(host, agent.telemetry or {}),
+        held=Needs(sum(need.ram_gb for need in needs), sum(need.vram_gb for need in needs)),
+        rates=rates or {},
+    )
+
+
+def capacity_of(host: Host, telemetry: Mapping[str, Any]) -> Capacity:
+    """Return what a host has: as its agent measured it, else as it was declared, else unknown."""
+    ram, vram = telemetry.get("memory_total"), telemetry.get("gpu_memory_total")
+    return Capacity(
+        ram_gb=ram / 1e9 if ram else host.ram_gb or None,
+        vram_gb=vram / 1e9 if vram else host.vram_gb or None,
+        gpus=max(host.gpu_count, 1),
+    )
+
+
+def waiting_jobs(session: Session, settings: AgentSettings) -> list[Waiting]:
     """Return the oldest jobs of each kind that may be handed out now."""
     time = now(session)
-    found: list[Waiting] = []
+    found: list[Job] = []
     for kind in JobKind:
         query = (
             select(Job)
             .where(Job.kind == kind.value, Job.state == "queued", Job.not_before <= time)
+            .options(defer(Job.spec))  # type: ignore[arg-type]  # a training names thousands of shards
             .order_by(col(Job.created_at), col(Job.id))
             .limit(_CONSIDERED)
         )
-        for job in session.exec(query).all():
-            found.append(Waiting(job.id, job.kind, job.config, time - job.created_at, job.avoid))
-    return found
+        found.extend(session.exec(query).all())
+    return as_waiting(session, found, settings)
+
+
+def as_waiting(session: Session, queued: Sequence[Job], settings: AgentSettings) -> list[Waiting]:
+    """Return jobs as a decision looks at them, with the hosts that they avoid."""
+    time = now(session)
+    tried = poison.tries_of(session, retried) if (retried := [job for job in queued if job.attempts]) else {}
+    avoided = {job.avoid for job in queued if job.avoid}
+    rows = (
+        session.exec(select(Agent.id, Agent.host).where(col(Agent.id).in_(avoided))).all() if avoided else []
+    )
+    hosts = dict(rows)
+    return [
+        Waiting(
+            id=job.id,
+            kind=job.kind,
+            config=job.config,
+            waited=time - max(job.changed_at, job.not_before),
+            avoid=frozenset({hosts[job.avoid]} if job.avoid in hosts else ())
+            | frozenset(tried[job.id].crashes if job.id in tried else ()),
+            never=frozenset(job.needs.get("never", ()))
+            | (shunned_hosts(tried[job.id], settings.attempts) if job.id in tried else frozenset()),
+            numeric_class=job.needs.get("numeric_class", ""),
+            needs=_needs(job.needs),
+        )
+        for job in queued
+    ]
 
 
 def finish(session: Session, agent_id: str, request: FinishRequest, settings: AgentSettings) -> FinishReply:
@@ -142,6 +224,7 @@ def finish(session: Session, agent_id: str, request: FinishRequest, settings: Ag
         repeated = closed is not None and closed.agent == agent_id and closed.state == request.outcome
         return FinishReply(accepted=repeated)
     assignment.exit_code, assignment.log_tail = request.exit_code, request.log_tail
+    assignment.crashed = request.outcome == "failed" and request.crashed
     job = jobs.get_job(session, assignment.job)
     missing = job.total - len(jobs.results_of(session, job.id))
     if request.outcome == "failed":
@@ -152,4 +235,5 @@ def finish(session: Session, agent_id: str, request: FinishRequest, settings: Ag
     else:
         jobs.end_assignment(session, assignment, "succeeded", "")
         jobs.set_job(session, job, "succeeded", "", actor=agent_id)
+        throughput.note(session, get_agent(session, agent_id).host, job, assignment)
     return FinishReply(accepted=True)

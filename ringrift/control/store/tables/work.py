@@ -35,6 +35,8 @@ class Job(SQLModel, table=True):
     epoch: int = 0
     """Of the newest assignment; grows by one with each lease (P3)."""
     attempts: int = 0
+    retried_epoch: int = 0
+    """`epoch` when an operator last lifted its quarantine: earlier tries do not count any more."""
     not_before: float = seconds(default=0.0)
     avoid: str | None = None
     """Agent that should not get it while another live one can."""
@@ -42,7 +44,7 @@ class Job(SQLModel, table=True):
     log_tail: str = text(default="")
     """Of the try for which it was quarantined."""
     needs: dict[str, Any] = document(default_factory=dict)
-    """What a host must have for it: `vram_gb`, `ram_gb`."""
+    """What a host must have for it: `ram_gb`, `vram_gb`, `numeric_class`; `never` lists hosts without it."""
     created_at: float = seconds()
     changed_at: float = seconds()
 

@@ -1,0 +1,44 @@
+"""When work is given up, when a host no longer gets some work, and when a host is at fault itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+EndedBadly = Literal["failed", "expired"]
+
+
+@dataclass(frozen=True)
+class Tries:
+    """How a job's tries since its last retry ended: failures that said why, and crashes by host."""
+
+    failures: int = 0
+    crashes: Mapping[str, int] = field(default_factory=dict)
+
+
+def after_bad_end(tries: Tries, limit: int) -> Literal["queued", "failed", "quarantined"]:
+    """Return the job's next state.
+
+    `limit` crashes on two hosts or more are the job's own fault; on one host only, they may be the host's.
+    """
+    if len(tries.crashes) >= 2 and sum(tries.crashes.values()) >= limit:
+        return "quarantined"
+    return "failed" if tries.failures >= limit else "queued"
+
+
+def shunned_hosts(tries: Tries, limit: int) -> frozenset[str]:
+    """Return the hosts that never get the job again: it crashed there `limit` times."""
+    return frozenset(host for host, count in tries.crashes.items() if count >= limit)
+
+
+def host_fault(crashed: Mapping[str, frozenset[str]], host: str, limit: int) -> str:
+    """Tell why a host is to be quarantined, empty when it is not.
+
+    `crashed` maps jobs that crashed on `host` to every host on which they crashed: those that crash elsewhere
+    too say nothing about this one.
+    """
+    own = sorted(job for job, hosts in crashed.items() if hosts == {host})
+    if len(own) < limit:
+        return ""
+    return f"{len(own)} different jobs crashed here and nowhere else, the last ones {', '.join(own[-3:])}"

@@ -1,0 +1,27 @@
+"""Measured speed of hosts: a moving average of units per hour by kind of job and config."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlmodel import Session, select
+
+from ringrift.control.store.clock import now
+from ringrift.control.store.tables import Assignment, Job, Result, Throughput
+
+WEIGHT = 0.3
+"""Of the newest measurement."""
+
+
+def note(session: Session, host: str, job: Job, assignment: Assignment) -> None:
+    """Take a finished try into the average; self-play counts games, the other kinds their units."""
+    time = now(session)
+    query = select(func.count()).select_from(Result).where(Result.assignment == assignment.id)
+    units = session.exec(query).one() * int(job.spec.get("games_per_shard", 1))
+    seconds = time - assignment.began_at
+    if not units or seconds <= 0:
+        return
+    rate = units * 3600.0 / seconds
+    row = session.get(Throughput, (host, job.kind, job.config))
+    row = row or Throughput(host=host, kind=job.kind, config=job.config, per_hour=rate, at=time)
+    row.per_hour, row.at = row.per_hour + WEIGHT * (rate - row.per_hour), time
+    session.add(row)
