@@ -179,9 +179,39 @@ def sources() -> list[Path]:
     return [path for room in rooms for path in (REPOSITORY / room).rglob("*.py")]
 
 
-def test_one_module_alone_logs_in():
-    callers = {path.name for path in sources() if "asyncssh.connect(" in path.read_text()}
+@pytest.mark.parametrize("call", ["connect", "get_server_host_key"])
+def test_one_module_alone_opens_connections(call):
+    callers = {path.name for path in sources() if f"asyncssh.{call}(" in path.read_text()}
     assert callers == {"connection.py"}
+
+
+@pytest.mark.parametrize(
+    "call", ["connect_reverse", "get_server_auth_methods", "run_client", "create_connection"]
+)
+def test_no_module_opens_connections_in_another_way(call):
+    assert [str(path) for path in sources() if f"asyncssh.{call}(" in path.read_text()] == []
+
+
+async def test_an_open_connection_is_kept_while_it_is_trusted_and_leads_to_the_same_place(fleet, host):
+    first = await fleet._remote(host.spec)
+    authority = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    for harmless in (
+        {"slots": 4},
+        {"labels": (("a", "b"),)},
+        {"authorities": (authority,)},
+        {"revoked": ("x",)},
+    ):
+        assert await fleet._remote(replace(host.spec, **harmless)) is first
+
+
+async def test_an_open_connection_is_dropped_when_its_key_is_revoked_or_another_one_pinned(fleet, host):
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    shown = sshd.status(host.folder).fingerprint
+    for change in ({"host_key": other}, {"revoked": (shown,)}):
+        connection = (await fleet._remote(host.spec)).connection
+        with pytest.raises(HostKeyChanged):
+            await fleet._remote(replace(host.spec, **change))
+        assert connection.is_closed()
 
 
 @pytest.mark.parametrize(
