@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test boundscheck coverage lint fuzz cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test boundscheck coverage lint fuzz simulate cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -43,6 +43,9 @@ test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
 
 fuzz: $(VENV)/.dev  ## random games in the engine and in an independent oracle (PLIES=100000 SEED=1 WORKERS=2)
 	@$(BIN)/python -m tests.oracle.fuzz --plies $(or $(PLIES),100000) --seed $(or $(SEED),1) --workers $(or $(WORKERS),2)
+
+simulate: $(VENV)/.dev  ## the fleet under seeded trouble, promises checked after every commit (SEEDS=200, or SEED=7 to replay one)
+	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --workers $(or $(WORKERS),2))
 
 cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own environment, 1 GB)
 	@test -x .venv-cuda/bin/python || $(PYTHON) -m venv .venv-cuda

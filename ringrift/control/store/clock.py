@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Float, select
+from sqlalchemy import Float
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlmodel import Session
@@ -18,19 +18,23 @@ class database_now(FunctionElement[float]):  # noqa: N801 - reads as an SQL func
     inherit_cache = True
 
 
+_NOW = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
+    "postgresql": "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)",
+}
+
+
 @compiles(database_now, "sqlite")
-def _sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
 @compiles(database_now, "postgresql")
-def _postgres(element: Any, compiler: Any, **options: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+def _compiled(element: Any, compiler: Any, **options: Any) -> str:
+    return _NOW[compiler.dialect.name]
 
 
 def now(session: Session) -> float:
     """Return the database's time in seconds since 1970."""
-    return float(session.execute(select(database_now())).scalar_one())
+    # The clock is asked more often than anything else: past the ORM it costs a quarter.
+    connection = session.connection()
+    return float(connection.exec_driver_sql(f"SELECT {_NOW[connection.dialect.name]}").scalar_one())
 
 
 def timestamp(seconds: float) -> str:
