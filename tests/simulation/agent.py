@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import random
 from collections.abc import Awaitable, Callable
@@ -91,10 +92,8 @@ class SimAgent:
     async def _beats(self) -> None:
         while True:
             pause = 15.0
-            try:
+            with contextlib.suppress(RingRiftError):
                 pause = await self._beat()
-            except RingRiftError:
-                pass
             await asyncio.sleep(pause * self._rng.uniform(0.9, 1.1))
 
     async def _beat(self) -> float:

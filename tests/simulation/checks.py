@@ -1,4 +1,4 @@
-"""The promises P1-P4, P6-P10, held against the database after every commit, and against what agents were told."""
+"""The promises P1-P4 and P6-P10, held against the database and what agents were told, after every commit."""
 
 from __future__ import annotations
 

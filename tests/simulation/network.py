@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -71,7 +72,5 @@ class Network:
 
     async def _again(self, handle: Callable[[], Awaitable[Any]]) -> None:
         await asyncio.sleep(self.rng.random() * 60.0)
-        try:
+        with contextlib.suppress(Exception):
             await handle()
-        except Exception:
-            pass

@@ -76,7 +76,7 @@ class Operator:
         await self._do("config.enable", lambda s: learning.enable_config(s, "hex8_2p", False, "ann"))
 
     async def decide(self) -> None:
-        """Promote what may be promoted, and at times take it back; the controller may die while it does so."""
+        """Promote what may be promoted, and at times take it back; the controller may die meanwhile."""
         if self.world.rng.random() < 0.3:
             self.world.arm(self.world.rng.randint(1, 4))
         await self._promote_twice()

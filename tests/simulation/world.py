@@ -1,4 +1,4 @@
-"""One seed: a controller, its machines and an operator, for a virtual hour of trouble and then one of peace."""
+"""One seed: a controller, its machines and an operator, for a while of trouble and then one of peace."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TROUBLE_SECONDS = (60.0, 300.0)
 PEACE_SECONDS = 4 * 3600.0
 _PASS_SECONDS = 8.0
 _LEARNS = 0.3
-"""Share of seeds whose few games are enough to train, test and promote; the others spend theirs on self-play."""
+"""Share of seeds whose few games are enough to train, test and promote; the others only play."""
 
 
 def _settings(learns: bool) -> Settings:
