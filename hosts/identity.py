@@ -11,6 +11,7 @@ import asyncssh
 
 from ringrift.control.domain.ports import HostSpec
 from ringrift.errors import AccessRefused, BadInput, NotFound
+from ringrift.failpoints import side_effect
 
 COMMENT = "ringrift-controller"
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,63}")
@@ -35,7 +36,8 @@ def controller_key(home: Path) -> Path:
     if not private.exists():
         private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = asyncssh.generate_private_key("ssh-ed25519", comment=COMMENT)
-        _create_once(private, key.export_private_key(), 0o600)
+        with side_effect("controller_key.create"):
+            _create_once(private, key.export_private_key(), 0o600)
     public = private.with_suffix(".pub")
     if not public.exists():
         _create_once(public, read_identity(private).export_public_key(), 0o644)

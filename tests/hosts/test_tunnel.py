@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -52,6 +53,23 @@ async def test_http_goes_through_a_unix_socket(fleet, either_host, agents_socket
         assert set(place) == {"uds"}
         body = os.urandom(300_000)
         assert await echoed(place, body) == body
+
+
+@pytest.mark.skipif(
+    sshd.openssh_path() is None, reason="sshd is not installed: apt-get install openssh-server"
+)
+async def test_a_tunnel_leads_back_through_a_jump_host_and_ends_with_it(
+    fleet, start_host, agents_socket, opened_tunnel
+):
+    host, jump = start_host("alpha"), start_host("bastion")
+    spec = replace(host.spec, jump=jump.spec)
+    async with opened_tunnel(fleet, spec, agents_socket) as tunnel:
+        body = os.urandom(300_000)
+        assert await echoed(published(host), body) == body
+        await asyncio.to_thread(jump.cut)
+        await asyncio.wait_for(tunnel, 20)
+    async with opened_tunnel(fleet, spec, agents_socket):
+        assert await echoed(published(host), b"again") == b"again"
 
 
 async def test_the_socket_and_where_it_is_are_private(fleet, host, agents_socket, opened_tunnel):
