@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ import pytest
 
 from hosts import entry, keys
 from hosts.connection import CIPHERS, Connector
+from hosts.gate import Gate
 from ringrift.cli.demo import sshd
 from ringrift.errors import AccessRefused, BadInput, HostKeyChanged, Unreachable
 
@@ -260,3 +262,22 @@ async def pump(source, sink):
             sink.write(data)
             await sink.drain()
     sink.close()
+
+
+async def test_if_the_gate_were_not_asked_every_server_would_be_refused(home, host, monkeypatch):
+    monkeypatch.setattr(Gate, "connection_made", lambda self, conn: None)
+    with pytest.raises(Unreachable, match="not trusted"):
+        await Connector(home).connect(host.spec)
+
+
+async def test_a_key_is_judged_again_whenever_the_connection_takes_new_keys(home, host, monkeypatch):
+    judged = []
+    monkeypatch.setattr(
+        keys, "judge", lambda trust, shown, judge=keys.judge: judged.append(1) or judge(trust, shown)
+    )
+    connect = functools.partial(asyncssh.connect, rekey_bytes=100_000)
+    monkeypatch.setattr(asyncssh, "connect", connect)
+    async with await Connector(home).connect(host.spec) as connection:
+        done = await connection.run("wc -c", input=bytes(500_000), encoding=None, check=True)
+    assert done.stdout.split() == [b"500000"]
+    assert len(judged) > 1
