@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ringrift.errors import PartialFailure, RingRiftError, Unreachable, error_classes
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from ringrift.client.http import Client
+    from ringrift.protocol.batches import BatchView
     from ringrift.protocol.operator import OperationView
 
+V = TypeVar("V", bound="OperationView | BatchView")
 POLL_SECONDS = 0.4
 PATIENCE_SECONDS = 60.0
 """How long the controller may be away in between (a restart) before we stop waiting."""
@@ -27,22 +29,36 @@ def follow_operation(client: Client, first: OperationView, label: str = "") -> O
     return follow(lambda: [client.send(routes.operation(first.id))], [first], label)[0]
 
 
+def follow_batch(client: Client, first: BatchView) -> BatchView:
+    """Show a batch until it ends or halts and return how it stands then."""
+    from ringrift.cli.batchtables import batch
+    from ringrift.client import routes
+
+    shown = _Live(lambda views: batch(views[0])) if sys.stderr.isatty() else _HostLines()
+    return _watch(lambda: [client.send(routes.batch(first.id))], [first], shown)[0]
+
+
 def follow(
     ask: Callable[[], Sequence[OperationView]], first: Sequence[OperationView], label: str = ""
 ) -> Sequence[OperationView]:
     """Show operations that run side by side until none is running; `ask` fetches how they stand."""
+    return _watch(
+        ask, first, _Live(lambda views: _drawn(views, label)) if sys.stderr.isatty() else _StepLines()
+    )
+
+
+def _watch(ask: Callable[[], Sequence[V]], first: Sequence[V], shown: Any) -> Sequence[V]:
+    """Ask again and again until no view is `running`; `shown` is entered for what shows them."""
     try:
-        return _follow(ask, first, label)
+        return _follow(ask, first, shown)
     except KeyboardInterrupt:
         sys.stderr.write("no longer watching; the controller goes on\n")
         raise
 
 
-def _follow(
-    ask: Callable[[], Sequence[OperationView]], first: Sequence[OperationView], label: str
-) -> Sequence[OperationView]:
+def _follow(ask: Callable[[], Sequence[V]], first: Sequence[V], shown: Any) -> Sequence[V]:
     views, away_since = first, None
-    with _shown(label) as show:
+    with shown as show:
         show(views)
         while any(view.state == "running" for view in views):
             time.sleep(POLL_SECONDS)
@@ -80,27 +96,45 @@ def _cause(view: OperationView) -> RingRiftError:
     return known(f"{view.subject}: {view.error.message}", hint=view.error.hint)
 
 
-def _shown(label: str) -> Any:
-    return _LiveSteps(label) if sys.stderr.isatty() else _StepLines()
+class _Live:
+    """Redraws views in place on a terminal."""
 
-
-class _LiveSteps:
-    """Redraws the steps in place on a terminal."""
-
-    def __init__(self, label: str) -> None:
+    def __init__(self, draw: Callable[[Sequence[Any]], RenderableType]) -> None:
         from rich.live import Live
 
         from ringrift.cli.output import console
 
-        self._label = label
+        self._draw = draw
         self._live = Live(console=console(sys.stderr), refresh_per_second=8)
 
-    def __enter__(self) -> Callable[[Sequence[OperationView]], None]:
+    def __enter__(self) -> Callable[[Sequence[Any]], None]:
         self._live.__enter__()
-        return lambda views: self._live.update(_drawn(views, self._label))
+        return lambda views: self._live.update(self._draw(views))
 
     def __exit__(self, *details: Any) -> None:
         self._live.__exit__(*details)
+
+
+class _HostLines:
+    """Prints one line as each host of a batch comes to another state, where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def __enter__(self) -> Callable[[Sequence[BatchView]], None]:
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _show(self, views: Sequence[BatchView]) -> None:
+        from ringrift.client.display import plain
+
+        for row in views[0].hosts:
+            if row.state != self._told.get(row.host, "waiting"):
+                self._told[row.host] = row.state
+                sys.stderr.write(plain(f"{row.host}: {row.state} {row.reason}".rstrip()) + "\n")
+        sys.stderr.flush()
 
 
 class _StepLines:

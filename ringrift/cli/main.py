@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ringrift.cli import (
+    batches,
     bench,
     configs,
     controller,
@@ -38,10 +39,11 @@ app = typer.Typer(
 )
 for verbs in (controller, doctor, records, promotion, production, programs, replay, play):
     app.add_typer(verbs.app)
-for more in (inventory, trust):
-    hosts.app.add_typer(more.app)
+for more in (inventory.app, trust.app, batches.verbs):
+    hosts.app.add_typer(more)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
+app.add_typer(batches.app, name="batches")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")

@@ -24,16 +24,16 @@ _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
         "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes", "added"),
         "◆": ("champion",),
     },
-    "busy": {"◐": ("provisioning", "running", "leased"), "◇": ("candidate", "planned")},
+    "busy": {"◐": ("provisioning", "running", "leased", "baking"), "◇": ("candidate", "planned")},
     "warn": {"▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning")},
     "bad": {
         "✖": ("unreachable", "down", "failed", "rejected", "unhealthy", "no", "refused"),
         "■": ("quarantined",),
     },
     "dim": {
-        "○": ("new", "queued", "pending", "off"),
+        "○": ("new", "queued", "pending", "off", "waiting"),
         "=": ("unchanged", "same"),
-        "–": ("retired", "cancelled"),
+        "–": ("retired", "cancelled", "skipped"),
         "?": ("unknown",),
     },
 }

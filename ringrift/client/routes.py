@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ringrift.errors import BadInput
+from ringrift.protocol import batches as many
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 
@@ -23,6 +24,9 @@ SCAN_SECONDS = 40.0
 """A scan waits for a machine that may be silent: the SSH connect limit of the controller, and room."""
 
 SCAN_ALL_SECONDS = 600.0
+PLAN_SECONDS = 120.0
+"""Every host is looked at, sixteen at once; one that is silent takes its whole limit."""
+
 FILE_SECONDS = 60.0
 """A file may have some hundred megabytes."""
 
@@ -172,6 +176,32 @@ def remove_authority(request: hw.AuthorityRemove) -> Call[list[hw.AuthorityView]
 
 def operation(identity: str) -> Call[op.OperationView]:
     return Call("GET", f"/v1/operations/{segment(identity, 'operation')}", op.OperationView)
+
+
+def plans(request: many.Choice) -> Call[list[many.PlanView]]:
+    """What provisioning would do on hosts now; each is looked at over SSH."""
+    return Call("POST", "/v1/plans", list[many.PlanView], body=request, seconds=PLAN_SECONDS)
+
+
+def start_batch(request: many.BatchRequest) -> Call[many.BatchView]:
+    return Call("POST", "/v1/batches", many.BatchView, body=request)
+
+
+def batches(limit: int | None = None) -> Call[list[many.BatchView]]:
+    return Call("GET", "/v1/batches", list[many.BatchView], _given(limit=limit))
+
+
+def batch(identity: str) -> Call[many.BatchView]:
+    return Call("GET", f"/v1/batches/{segment(identity, 'batch')}", many.BatchView)
+
+
+def change_batch(identity: str, verb: str) -> Call[many.BatchView]:
+    """`verb` is resume, cancel or retry; retry answers with the new batch."""
+    return Call("POST", f"/v1/batches/{segment(identity, 'batch')}/{verb}", many.BatchView)
+
+
+def debts() -> Call[list[many.DebtView]]:
+    return Call("GET", "/v1/debts", list[many.DebtView])
 
 
 def configs() -> Call[list[op.ConfigView]]:

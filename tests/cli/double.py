@@ -50,6 +50,8 @@ class World:
         self.games: dict[str, op.GameView] = {}
         self.files: dict[str, bytes] = {}
         self.answered = threading.Event()
+        self.answers: dict[tuple[str, str], list[Any]] = {}
+        """What a route answers, one after the other; the last one stays."""
 
     def fail(self, method: str, path: str, status: int, code: str, message: str, hint: str = "") -> None:
         """Let one route answer with an error body."""
@@ -105,6 +107,9 @@ def _error(status: int, code: str, message: str) -> Response:
 
 
 def _answer(world: World, method: str, path: list[str], query: dict[str, str], body: Any) -> Any:
+    given = world.answers.get((method, "/".join(path)))
+    if given:
+        return given.pop(0) if len(given) > 1 else given[0]
     read: dict[str, Callable[[], Any]] = {
         "health": lambda: {"pid": 4242, "home": "/srv/ringrift", "version": "0.1.0"},
         "status": lambda: world.status,

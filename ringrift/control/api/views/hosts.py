@@ -12,6 +12,7 @@ from ringrift.control.domain.health import age_text, host_health
 from ringrift.control.domain.why_fleet import HostFacts, why_host
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store.clock import now, timestamp
+from ringrift.control.store.debts import open_debts
 from ringrift.control.store.fleet import get_host, history
 from ringrift.control.store.tables import Agent, Assignment, Host, Job, Operation, Result
 from ringrift.protocol.agent import Telemetry
@@ -191,6 +192,10 @@ def host_why(session: Session, name: str, settings: AgentSettings) -> WhyView:
         blocked=host.blocked,
         provisioned=host.release is not None,
         pinned=bool(host.host_key),
-        facts=[*(f"drift: {line}" for line in host.drift), *changes],
+        facts=[*_owed(session, name), *(f"drift: {line}" for line in host.drift), *changes],
     )
     return why_host(facts)
+
+
+def _owed(session: Session, name: str) -> list[str]:
+    return [f"owes: {debt.kind} of {debt.batch} ({debt.reason})" for debt in open_debts(session, name)]
