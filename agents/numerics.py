@@ -7,14 +7,17 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
 _LIBRARIES = ("torch", "numpy", "numba", "llvmlite")
-_TELLING = ("vendor_id", "flags", "CPU implementer", "CPU part", "Features")
-"""Lines of /proc/cpuinfo on which libraries choose the code that they run."""
+_MAKER = ("vendor_id", "CPU implementer", "CPU part")
+_ABLE = ("flags", "Features")
+_VECTORS = re.compile(r"(ss?se|avx|fma|f16c|amx|asimd|sve|sme|fp|bf16|i8mm)")
+"""Abilities in /proc/cpuinfo by which libraries choose the code that they run."""
 
 
 @cache
@@ -46,10 +49,12 @@ def _processor() -> str:
 
 
 def _telling_lines() -> str:
-    found: dict[str, str] = {}
+    found: set[str] = set()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             name, _, value = line.partition(":")
-            if name.strip() in _TELLING:
-                found.setdefault(name.strip(), " ".join(sorted(value.split())))
-    return repr(sorted(found.items()))
+            if name.strip() in _MAKER:
+                found.add(" ".join(line.split()))
+            elif name.strip() in _ABLE:
+                found |= {word for word in value.split() if _VECTORS.match(word)}
+    return " ".join(sorted(found))

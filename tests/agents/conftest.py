@@ -17,6 +17,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -48,16 +49,26 @@ class Conversation(BaseHTTPRequestHandler):
         return self._answer(*self.server.controller.post(self.path, json.loads(body), self._agent()))
 
     def do_PUT(self):
-        sha256 = self.path.rpartition("/")[2]
+        where = urlsplit(self.path)
+        sha256 = where.path.rpartition("/")[2]
+        chunk = dict(parse_qsl(where.query))
         body = self.rfile.read(int(self.headers["content-length"]))
-        if not self._is_signed(wire.streaming_signing_text("PUT", self.path, sha256)):
+        signed = self.headers[wire.CHUNK_HEADER] if chunk else sha256
+        if not self._is_signed(wire.streaming_signing_text("PUT", self.path, signed)) or not self._has_pass():
             return self._refuse(401, "access_refused", "bad signature")
+        if chunk and hashlib.sha256(body).hexdigest() != signed:
+            return self._refuse(422, "corrupt_data", "other bytes than were signed")
+        if chunk:
+            return self._answer(*self.server.controller.put_chunk(sha256, body, **chunk))
         return self._answer(*self.server.controller.put(sha256, body))
 
     def do_GET(self):
         sha256 = self.path.rpartition("/")[2]
-        if not self._is_signed(wire.signing_text("GET", self.path, b"")):
+        if not self._is_signed(wire.signing_text("GET", self.path, b"")) or not self._has_pass():
             return self._refuse(401, "access_refused", "bad signature")
+        if sha256 == "partial":
+            sha256 = self.path.split("/")[-2]
+            return self._answer(200, {"received": len(self.server.controller.partial.get(sha256, b""))})
         start = int((self.headers.get("range") or "bytes=0-")[6:-1])
         return self._send_artifact(sha256, start)
 
@@ -82,6 +93,11 @@ class Conversation(BaseHTTPRequestHandler):
 
     def _agent(self):
         return self.headers.get(wire.AGENT_HEADER, "")
+
+    def _has_pass(self):
+        """Whether the request names an assignment that was given away, with its credential."""
+        name, _, credential = self.headers.get(wire.ASSIGNMENT_HEADER, "").partition(":")
+        return self.server.controller.credentials.get(name) == credential
 
     def _is_signed(self, text):
         key = self.server.controller.keys.get(self._agent())
@@ -129,6 +145,11 @@ class TestController:
         self.artifacts = {}
         self.ranges = []
         self.cut_after = None
+        self.credentials = {}
+        self.partial = {}
+        self.chunks = []
+        self.failing_chunks = 0
+        self.replaced = False
         self.results = {}
         self.finished = {}
         self.beats = []
@@ -173,6 +194,7 @@ class TestController:
             "games_per_shard": 1,
             "seed": 5,
         }
+        self.credentials[name] = f"credential of {name}"
         self.assignments.append(
             {
                 "assignment": name,
@@ -184,7 +206,7 @@ class TestController:
                 "deadline_seconds": deadline,
                 "memory_limit": memory_limit,
                 "disk_limit": disk_limit,
-                "credential": f"credential of {name}",
+                "credential": self.credentials[name],
             }
         )
 
@@ -203,6 +225,18 @@ class TestController:
             self.artifacts[sha256] = body
             self.changed.notify_all()
         return 200, {"sha256": sha256, "size": len(body)}
+
+    def put_chunk(self, sha256, body, offset, last="0"):
+        self.chunks.append(int(offset))
+        if self.failing_chunks and len(self.chunks) == self.failing_chunks:
+            return 503, {"error": {"code": "environment", "message": "not now", "hint": ""}}
+        held = self.partial.get(sha256, b"")
+        if int(offset) > len(held):
+            return 409, {"error": {"code": "conflict", "message": "a gap", "hint": ""}}
+        self.partial[sha256] = held[: int(offset)] + body
+        if last != "1":
+            return 200, {"received": len(self.partial[sha256])}
+        return self.put(sha256, self.partial.pop(sha256))
 
     def post(self, path, body, agent):
         with self.changed:
@@ -223,6 +257,8 @@ class TestController:
         return 200, {"agent": "agent-1"}
 
     def _beat(self, body, _):
+        if self.replaced:
+            return 401, {"error": {"code": "replaced", "message": "a later start took its place", "hint": ""}}
         beat = wire.BeatRequest.model_validate(body)
         self.beats.append(beat)
         standing = [
@@ -243,6 +279,7 @@ class TestController:
 
     def _results(self, body, _):
         result = wire.ResultRequest.model_validate(body)
+        assert result.credential == self.credentials[result.assignment]
         key = (result.assignment, result.sequence)
         if result.assignment in self.superseded:
             return 200, {"accepted": False, "alive": False, "reason": "superseded"}
@@ -256,6 +293,7 @@ class TestController:
 
     def _finish(self, body, _):
         finish = wire.FinishRequest.model_validate(body)
+        assert finish.credential == self.credentials[finish.assignment]
         if self.refuse_finish:
             return 422, {"error": {"code": "bad_input", "message": "no such end", "hint": ""}}
         self.finished[finish.assignment] = finish
@@ -284,9 +322,10 @@ class HostFolder:
         fresh.write_text(json.dumps(address))
         fresh.replace(self.root / "run" / "controller.json")
 
-    def start(self, runner="count", slots=1, **environment):
+    def start(self, runner="count", slots=1, wild_clock=False, **environment):
         """Start an agent; `runner` names a function of the test runner, None the production one."""
-        command = [sys.executable, "-m", "agents", "run", "--root", str(self.root), "--slots", str(slots)]
+        module = [str(RUNNERS / "wild_clock.py")] if wild_clock else ["-m", "agents"]
+        command = [sys.executable, *module, "run", "--root", str(self.root), "--slots", str(slots)]
         if runner:
             command += ["--runner", f"agent_test_runner:{runner}"]
         process = subprocess.Popen(

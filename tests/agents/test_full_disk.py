@@ -70,6 +70,7 @@ def test_nothing_is_leased_while_too_little_is_free(connected, controller, event
     eventually(lambda: log.exists() and "taking no new work" in log.read_text(), "the refusal in the log")
     controller.wait(lambda: len(controller.beats) >= 3, "beats that go on")
     assert controller.leases == 0
+    assert controller.beats[-1].idle.startswith("disk ")
 
 
 def test_a_disk_floor_that_is_no_number_is_refused(connected):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -29,3 +30,16 @@ def test_the_supervisor_runs_without_any_installed_package(module):
     found = modules_after_importing(module, "-S")
     outside = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"__main__"}
     assert outside <= {"agents", "ringrift"}
+
+
+def test_the_agent_decides_nothing_by_the_date_of_its_host():
+    """Only the supervisor, which tells people since when something runs, looks at the wall clock."""
+    wall = {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+    found = set()
+    for path in sorted((REPOSITORY / "agents").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node).removeprefix("datetime.") in wall:
+                found.add((path.name, ast.unparse(node)))
+            if isinstance(node, ast.ImportFrom) and node.module in ("time", "datetime"):
+                found.add((path.name, node.module))
+    assert {name for name, _ in found} <= {"supervisor.py", "supervision.py"}

@@ -280,6 +280,95 @@ def test_a_job_whose_files_take_more_disk_than_allowed_says_so(connected, contro
     assert not finish.crashed
 
 
+def test_the_deadline_counts_what_ran_under_an_agent_that_died(connected, controller, eventually):
+    controller.add("one", deadline=3600.0)
+    agent = connected.start("hang")
+    ran = connected.root / "agent" / "spool" / "one" / "running.json"
+    eventually((connected.scratch / "pids").exists, "the job")
+    agent.kill()
+    agent.wait()
+    assert json.loads(ran.read_text())["seconds"] > 0
+    ran.write_text('{"seconds": 3600.5}')
+    connected.start("hang")
+    assert outcome(controller, "one").reason == "stopped at its deadline of 3600 s"
+
+
+def test_a_large_artifact_goes_over_in_chunks_and_on_where_it_broke(connected, controller):
+    controller.add("one", shards=1)
+    controller.failing_chunks = 2
+    connected.start("write_much")
+    assert outcome(controller, "one").outcome == "succeeded"
+    assert controller.chunks == [0, 8 << 20, 8 << 20, 16 << 20]
+    (stored,) = controller.artifacts.values()
+    assert len(stored) == 17 << 20
+
+
+def test_a_large_artifact_of_which_the_controller_lost_its_part_goes_over_again(connected, controller):
+    controller.add("one", shards=1)
+    controller.failing_chunks = 2
+    lost = controller.put_chunk
+
+    def forget(sha256, body, offset, last="0"):
+        answer = lost(sha256, body, offset, last)
+        if len(controller.chunks) == 3:
+            controller.partial.clear()
+        return answer
+
+    controller.put_chunk = forget
+    connected.start("write_much")
+    assert outcome(controller, "one").outcome == "succeeded"
+    assert controller.chunks == [0, 8 << 20, 8 << 20, 16 << 20, 0, 8 << 20, 16 << 20]
+
+
+def test_an_agent_whose_place_a_later_start_took_ends_with_its_jobs_and_stays_ended(
+    connected, controller, eventually
+):
+    controller.add("one")
+    agent = connected.start("hang")
+    pids = connected.scratch / "pids"
+    eventually(pids.exists, "the job")
+    controller.replaced = True
+    _, err = agent.communicate(timeout=60)
+    assert (agent.returncode, err) == (7, "error: a later start took its place\n")
+    for pid in pids.read_text().split():
+        eventually(lambda pid=pid: Process.of(int(pid)) is None, f"the end of process {pid}")
+    again = connected.start()
+    _, err = again.communicate(timeout=60)
+    assert again.returncode == 7
+    assert "a later start of the same agent took the place" in err
+
+
+def test_a_wall_clock_that_jumps_by_years_changes_nothing(connected, controller):
+    connected.close_gate(1)
+    controller.add("one", deadline=3600.0)
+    connected.start(wild_clock=True)
+    controller.wait(lambda: controller.sequences("one") == [0], "the first result")
+    seen = len(controller.beats)
+    controller.wait(lambda: len(controller.beats) >= seen + 3, "beats that go on")
+    connected.open_gate(1)
+    assert outcome(controller, "one").outcome == "succeeded"
+    assert connected.computed() == [0, 1, 2]
+    assert controller.leases < 100
+
+
+def test_beats_tell_the_settings_the_numeric_class_and_how_fast_jobs_go(connected, controller):
+    connected.close_gate(1)
+    controller.add("one")
+    connected.start()
+    controller.wait(
+        lambda: any(run.done == 1 for beat in controller.beats for run in beat.running), "progress"
+    )
+    connected.open_gate(1)
+    controller.wait(lambda: controller.beats[-1].rates, "a beat with a rate")
+    beat = controller.beats[-1]
+    assert len(beat.config_hash) == 12
+    assert "torch-" in beat.numeric_class
+    assert beat.idle == ""
+    (rate,) = beat.rates
+    assert (rate.kind, rate.config) == ("selfplay", "square8_2p")
+    assert rate.per_hour > 0
+
+
 @pytest.mark.parametrize(
     ("runner", "crashed"),
     [("die", True), ("refuse_memory", True), ("say_nothing", True), ("crash", False), ("refuse", False)],

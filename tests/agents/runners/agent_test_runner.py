@@ -104,6 +104,12 @@ def litter(kind, spec, inputs, outputs, done, emit):
     time.sleep(3600)
 
 
+def write_much(kind, spec, inputs, outputs, done, emit):
+    """One unit whose artifact goes over in several chunks."""
+    (outputs / "model").write_bytes(b"much".ljust(17 << 20, b"."))
+    emit({"type": "result", "sequence": 0, "payload": {}, "artifacts": ["model"]})
+
+
 def say_nothing(kind, spec, inputs, outputs, done, emit):
     os._exit(3)
 
