@@ -139,9 +139,8 @@ def _planned(read: ReadEntry, file: InventoryFile, known: Mapping[str, Any] | No
     if print_ and known["fingerprint"] not in ("", print_):
         words = f"pinned is {known['fingerprint']}; after a look at the machine: {trust_command(read.name)}"
         return PlannedRow(read.name, "refused", errors=(f"ssh.host_key: {print_} is another key, {words}",))
-    if "address" not in wanted:
-        overlay = known["declared"].get("overlay_address")
-        wanted["declared"] = wanted["declared"] | {"overlay_address": overlay}
+    kept = ("status",) if "address" in wanted else ("status", "overlay_address")
+    wanted["declared"] = wanted["declared"] | {name: known["declared"].get(name) for name in kept}
     if print_:
         wanted["fingerprint"] = print_
     changes = tuple(name for name, value in wanted.items() if known[name] != value)

@@ -6,7 +6,7 @@ that could end up in a command, a path or on a screen is limited to harmless cha
 
 from __future__ import annotations
 
-import unicodedata
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,16 +15,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from ringrift.control.domain.hostkeys import FINGERPRINT, bare_key, fingerprint
 from ringrift.errors import BadInput
 from ringrift.protocol.types import Address, Name, Port, User
+from ringrift.text import printable
 
 VERSION = 1
 SECTIONS = {"schema_version", "defaults", "enumerations", "credentials", "hosts"}
 """`defaults` and `enumerations` are read by nobody: settings are in config.toml, and the words are these."""
 
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-
 
 def _visible(text: str) -> str:
-    if text.startswith("-") or any(unicodedata.category(char) in _HIDDEN for char in text):
+    if text.startswith("-") or printable(text) != text:
         raise ValueError("it must be visible text on one line that does not begin with a dash")
     return text
 
@@ -62,11 +61,12 @@ class Gpu(_Part):
     model: Word
     count: Annotated[int, Field(ge=1, le=64)] = 1
     vram_gb_each: Size
-    vram_gb_total: Size | None = None
+    vram_gb_total: Annotated[float, Field(gt=0, le=1e9)] | None = None
 
     @model_validator(mode="after")
     def _sum(self) -> Gpu:
-        if self.vram_gb_total not in (None, self.count * self.vram_gb_each):
+        total = self.vram_gb_total
+        if total is not None and not math.isclose(total, self.count * self.vram_gb_each):
             raise ValueError(f"vram_gb_total is not {self.count} x {self.vram_gb_each:g}")
         return self
 

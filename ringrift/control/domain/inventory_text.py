@@ -52,6 +52,13 @@ class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  
         return mapping
 
 
+class _Dumper(yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper):  # type: ignore[misc]
+    """Writes values out where they are used, never as aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def read_inventory(text: str) -> InventoryFile:
     """Read a file; `BadInput` when it is none as a whole, errors by entry when only entries are wrong."""
     document = _document(text)
@@ -69,7 +76,7 @@ def read_inventory(text: str) -> InventoryFile:
 
 def write_inventory(document: Mapping[str, Any]) -> str:
     """Return a document as text that `read_inventory` reads."""
-    text: str = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=False, width=100)
+    text: str = yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, width=100)
     return text
 
 
@@ -83,7 +90,7 @@ def _document(text: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or f"{type(error).__name__}"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
         raise BadInput(f"inventory: {place}{problem}", hint="it must be YAML") from None
     if not isinstance(document, dict):
         raise BadInput("inventory: it must be YAML with `schema_version` and `hosts`")
