@@ -24,6 +24,7 @@ from ringrift.cli import (
     promotion,
     records,
     replay,
+    shares,
     trust,
 )
 from ringrift.cli.front import EPILOG, Front
@@ -46,6 +47,7 @@ app.add_typer(hosts.app, name="hosts")
 app.add_typer(batches.app, name="batches")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(shares.app, name="shares")
 app.add_typer(models.app, name="models")
 app.add_typer(games.app, name="games")
 app.add_typer(evaluate.app, name="evaluate")

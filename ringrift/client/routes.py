@@ -16,6 +16,7 @@ from ringrift.errors import BadInput
 from ringrift.protocol import batches as many
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
+from ringrift.protocol.scheduling import JobChange, JobDetail, ShareSet, SharesView
 
 T = TypeVar("T")
 W = TypeVar("W", bound=BaseModel)
@@ -284,6 +285,23 @@ def jobs(
     state: str | None = None, kind: str | None = None, limit: int | None = None
 ) -> Call[list[op.JobView]]:
     return Call("GET", "/v1/jobs", list[op.JobView], _given(state=state, kind=kind, limit=limit))
+
+
+def job(identity: str) -> Call[JobDetail]:
+    return Call("GET", f"/v1/jobs/{segment(identity, 'job')}", JobDetail)
+
+
+def change_job(identity: str, verb: str, request: JobChange) -> Call[JobDetail]:
+    """`verb` is retry or cancel."""
+    return Call("POST", f"/v1/jobs/{segment(identity, 'job')}/{verb}", JobDetail, body=request)
+
+
+def shares() -> Call[SharesView]:
+    return Call("GET", "/v1/shares", SharesView)
+
+
+def set_share(request: ShareSet) -> Call[SharesView]:
+    return Call("POST", "/v1/shares", SharesView, body=request)
 
 
 def events(after: int | None = None, limit: int | None = None) -> Call[list[op.EventView]]:

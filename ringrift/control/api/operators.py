@@ -11,7 +11,18 @@ from fastapi import APIRouter, Depends, FastAPI, Header
 
 import ringrift
 from ringrift.control.api import errors
-from ringrift.control.api.routes import batches, fleet, games, hostkeys, inventory, learning, production, work
+from ringrift.control.api.routes import (
+    batches,
+    durability,
+    fleet,
+    games,
+    hostkeys,
+    inventory,
+    learning,
+    production,
+    scheduling,
+    work,
+)
 from ringrift.control.reconcile.context import Context
 from ringrift.errors import AccessRefused
 from ringrift.protocol.operator import PREFIX
@@ -29,7 +40,7 @@ def operators_app(context: Context, token: str) -> FastAPI:
         return {"pid": os.getpid(), "home": str(context.home), "version": ringrift.__version__}
 
     guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(_bearer(token))])
-    for room in (batches, fleet, games, hostkeys, inventory, learning, production, work):
+    for room in (batches, durability, fleet, games, hostkeys, inventory, learning, production, scheduling, work):
         room.add_routes(guarded, context)
     app.include_router(guarded)
     return app

@@ -24,6 +24,9 @@ LEAST = 0.01
 HISTORY_SECONDS = 3600.0
 """Past use is forgotten with this time constant."""
 
+HISTORY_SLOTS = 4.0
+"""So many slots the whole past weighs."""
+
 UNSERVED_SECONDS = 600.0
 """So much waiting weighs as much as one slot of the whole."""
 
@@ -93,16 +96,16 @@ def most_owed(
 ) -> str:
     """Return the candidate whose use is furthest below its share, the first of equals.
 
-    All of the past together weighs as much as one slot, so that a fleet of one slot is shared over time and a
-    large one is shared within a slot. What is not served is owed more and more, so that nothing starves.
+    All of the past together weighs as much as a few slots, so that a small fleet is shared over time and
+    a large one by its slots. What is not served is owed more and more, so that nothing starves.
     """
     total = sum(shares.get(name, LEAST) for name in contending)
     slots = sum(use.held.get(name, 0.0) for name in contending)
     past = sum(use.recent.get(name, 0.0) for name in contending)
 
     def owed(name: str) -> float:
-        used = use.held.get(name, 0.0) + (use.recent.get(name, 0.0) / past if past else 0.0)
-        grown = slots + (1.0 if past else 0.0) + use.unserved.get(name, 0.0) / UNSERVED_SECONDS
+        used = use.held.get(name, 0.0) + (HISTORY_SLOTS * use.recent.get(name, 0.0) / past if past else 0.0)
+        grown = slots + (HISTORY_SLOTS if past else 0.0) + use.unserved.get(name, 0.0) / UNSERVED_SECONDS
         return round(shares.get(name, LEAST) / total * grown - used, 2)
 
     return max(candidates, key=owed)

@@ -43,6 +43,10 @@ class ConfigFacts:
     able: frozenset[str] = frozenset()
     awaiting_ingest: int = 0
     last_training_failure: str = ""
+    given_up: str = ""
+    """A job without which it cannot go on and that was given up, with the reason; empty for none."""
+    retry: str = ""
+    """The id of that job."""
     facts: list[str] = field(default_factory=list)
 
 
@@ -60,11 +64,14 @@ def config_cause(facts: ConfigFacts) -> Cause:
     if not facts.enabled:
         action = f"enable it: ringrift-ctl configs enable {facts.key}"
         return Cause(f"{facts.key} is not trained because it is not enabled", action, "not enabled")
-    if facts.candidate:
-        return _candidate(facts)
-    if facts.training:
+    if facts.training and not facts.candidate:
         return _training(facts)
-    return _collecting(facts)
+    cause = _candidate(facts) if facts.candidate else _collecting(facts)
+    undecided = facts.evaluation is None or facts.evaluation.state == "running"
+    if facts.given_up and undecided:
+        action = f"mend the cause, then: ringrift-ctl jobs retry {facts.retry}"
+        return Cause(cause.sentence, action, facts.given_up)
+    return cause
 
 
 def why_config(facts: ConfigFacts) -> WhyView:

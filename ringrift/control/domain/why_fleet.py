@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ringrift.control.domain.health import Health, age_text
 from ringrift.protocol.operator import Condition, WhyView
+
+_HOSTS = 10
+"""So many live hosts are named in an answer about a job."""
 
 
 @dataclass(frozen=True)
@@ -146,53 +150,72 @@ def why_target(facts: TargetFacts) -> WhyView:
 
 @dataclass(frozen=True)
 class JobFacts:
-    """A job, with the reason why nobody has it while it waits."""
+    """A job, with the reason why nobody has it while it waits.
+
+    `failures` and `crashes` (by host) are of the tries since the last retry; `obstacles` tells for each live
+    host why it does not take the job, empty when it only has to ask; `pause` is seconds until it may.
+    """
 
     id: str
     kind: str
     config: str
     state: str
     reason: str
-    attempts: int
+    failures: int
+    crashes: dict[str, int]
     attempts_limit: int
     done: int
     total: int
     host: str | None
     able: frozenset[str]
+    obstacles: dict[str, str] = field(default_factory=dict)
+    pause: float = 0.0
     log_tail: str = ""
 
 
 def why_job(facts: JobFacts) -> WhyView:
     """Return the answer to `why JOB`."""
-    waiting = (
-        "it waits for an agent with a free slot"
-        if facts.kind in facts.able
-        else f"no live agent takes {facts.kind} jobs"
-    )
+    retry = f"mend the cause, then: ringrift-ctl jobs retry {facts.id}"
+    crashes = sum(facts.crashes.values())
+    where = ", ".join(f"{count} on {host}" for host, count in sorted(facts.crashes.items()))
     sentence, action = {
-        "queued": (f"{facts.id} is queued: {waiting}", "an agent leases it"),
+        "queued": (f"{facts.id} is queued: {_why_waiting(facts)}", "an agent leases it"),
         "leased": (f"{facts.id} runs on {facts.host or 'an agent'}", "its results come in one by one"),
         "succeeded": (f"{facts.id} is done", "nothing"),
         "cancelled": (f"{facts.id} was cancelled: {facts.reason}", "nothing"),
-        "failed": (f"{facts.id} failed {facts.attempts} times: {facts.reason}", "mend the cause"),
-        "quarantined": (
-            f"{facts.id} was given up: {facts.reason}",
-            "look at the hosts that had it",
-        ),
+        "failed": (f"{facts.id} failed {facts.failures} times: {facts.reason}", retry),
+        "quarantined": (f"{facts.id} was given up after {crashes} crashes ({where}): {facts.reason}", retry),
     }[facts.state]
-    attempts = _condition(
-        "attempts",
-        str(facts.attempts),
-        f"< {facts.attempts_limit}",
-        facts.attempts < facts.attempts_limit,
-        facts.reason,
-    )
+    limit = facts.attempts_limit
+    conditions = [
+        _condition("failures", str(facts.failures), f"< {limit}", facts.failures < limit, facts.reason),
+        _condition(
+            "crashes",
+            where or "0",
+            f"< {limit}, or on one host only",
+            crashes < limit or len(facts.crashes) < 2,
+            "work that crashes on two hosts is at fault itself",
+        ),
+    ]
     units = f"{facts.done} of {facts.total} units have receipts"
+    hosts = [f"{host}: {reason or 'may take it'}" for host, reason in sorted(facts.obstacles.items())]
     log = [line for line in facts.log_tail.splitlines()[-10:] if line.strip()]
     return WhyView(
         subject=facts.id,
         sentence=f"{sentence}.",
-        conditions=[attempts],
-        facts=[f"{facts.kind} of {facts.config}", units, *log],
+        conditions=conditions,
+        facts=[f"{facts.kind} of {facts.config}", units, *hosts[:_HOSTS], *log],
         next_action=action,
     )
+
+
+def _why_waiting(facts: JobFacts) -> str:
+    if facts.kind not in facts.able:
+        return f"no live agent takes {facts.kind} jobs"
+    if facts.pause:
+        return f"it is tried again in {age_text(facts.pause)}"
+    free = [host for host, reason in facts.obstacles.items() if not reason]
+    if free or not facts.obstacles:
+        return "it waits for an agent with a free slot"
+    reasons = Counter(facts.obstacles.values()).most_common(1)
+    return f"{reasons[0][0]} (so on {reasons[0][1]} of {len(facts.obstacles)} live hosts)"

@@ -162,6 +162,13 @@ def _unwanted(session: Session, job: Job) -> str:
     return ""
 
 
+def stuck_jobs(session: Session) -> dict[str, Job]:
+    """Return for each config its newest ingest or evaluation that was given up and is wanted still."""
+    query = select(Job).where(col(Job.state).in_(GIVEN_UP), col(Job.kind).in_(("ingest", "evaluate")))
+    newest = session.exec(query.order_by(col(Job.changed_at).desc()).limit(200)).all()
+    return {job.config: job for job in reversed(newest) if not _unwanted(session, job)}
+
+
 def cancel_job(session: Session, job_id: str, reason: str, actor: str) -> Job:
     """Cancel a job; `Refused` when it has ended already."""
     job = get_job(session, job_id)

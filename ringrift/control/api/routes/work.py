@@ -13,11 +13,11 @@ import ringrift
 from ringrift.control.api.views.configs import config_views, config_why
 from ringrift.control.api.views.hosts import host_views, host_why, hourly_cost
 from ringrift.control.api.views.production import target_why
+from ringrift.control.api.views.scheduling import job_why
 from ringrift.control.api.views.work import (
     event_views,
     job_counts,
     job_views,
-    job_why,
     operation_view,
     receipt_count,
 )
@@ -102,7 +102,7 @@ def _why(session: Session, subject: str, settings: Settings) -> WhyView:
     if session.get(Target, subject) is not None:
         return target_why(session, subject)
     if session.get(Job, subject) is not None:
-        return job_why(session, subject, settings.agents)
+        return job_why(session, subject, settings)
     raise NotFound(
         f"nothing is called {subject!r}", hint="name a config (hex8_2p), a host, a target or a job"
     )

@@ -16,6 +16,7 @@ from ringrift.control.settings import Settings
 from ringrift.control.store import learning
 from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import latest_evaluation, standing
+from ringrift.control.store.jobs import stuck_jobs
 from ringrift.control.store.leasing import fleet_load
 from ringrift.control.store.tables import Alias, Evaluation, Job, Model, Promotion, Shard
 from ringrift.game.config import ALL_CONFIGS, GameConfig
@@ -35,6 +36,7 @@ class _Table:
     shards: dict[tuple[str, str, str], tuple[int, int, int]]
     """(config, purpose, state) -> (shards, games, positions)."""
     able: frozenset[str]
+    stuck: dict[str, Job]
 
 
 def config_views(session: Session, settings: Settings) -> list[ConfigView]:
@@ -74,6 +76,7 @@ def _gather(session: Session, settings: Settings) -> _Table:
             for config, purpose, state, number, games, positions in rows
         },
         able=frozenset(kind for agent in live for kind in agent.kinds),
+        stuck=stuck_jobs(session),
     )
 
 
@@ -81,6 +84,7 @@ def _facts(session: Session, settings: Settings, table: _Table, key: str) -> Con
     found, job = table.training[key], table.jobs.get(key)
     candidate, last = table.candidates.get(key), table.last.get(key)
     failed = last is not None and last.state in ("failed", "quarantined")
+    stuck = table.stuck.get(key)
     failure = f"the last training {last.state}: {last.reason}" if last and failed else ""
     return ConfigFacts(
         key=key,
@@ -95,6 +99,8 @@ def _facts(session: Session, settings: Settings, table: _Table, key: str) -> Con
         able=table.able,
         awaiting_ingest=_sum(table, key, "received")[0],
         last_training_failure=failure,
+        given_up=f"{stuck.id} ({stuck.kind}) is {stuck.state}: {stuck.reason}" if stuck else "",
+        retry=stuck.id if stuck else "",
         facts=[*_lines(table, key, failure), *_last_rejection(session, key)],
     )
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.why_fleet import JobFacts, why_job
-from ringrift.control.settings import AgentSettings
-from ringrift.control.store import events, jobs
+from ringrift.control.store import events
 from ringrift.control.store.clock import now, timestamp
-from ringrift.control.store.leasing import fleet_load
 from ringrift.control.store.operations import steps_of
 from ringrift.control.store.tables import Agent, Assignment, Event, Game, Job, Operation, Result, Shard
 from ringrift.protocol.operator import (
@@ -19,7 +16,6 @@ from ringrift.protocol.operator import (
     OperationView,
     ReceiptCount,
     StepView,
-    WhyView,
 )
 
 
@@ -51,6 +47,11 @@ def job_views(session: Session, state: str | None, kind: str | None, limit: int)
     found = session.exec(query).all()
     done = _receipts(session, [job.id for job in found])
     return [_job_view(session, job, done.get(job.id, 0)) for job in found]
+
+
+def job_view(session: Session, job: Job) -> JobView:
+    """Return one job."""
+    return _job_view(session, job, _receipts(session, [job.id]).get(job.id, 0))
 
 
 def _receipts(session: Session, ids: list[str]) -> dict[str, int]:
@@ -87,28 +88,6 @@ def _job_view(session: Session, job: Job, done: int) -> JobView:
         reason=job.reason,
         age=now(session) - job.created_at,
     )
-
-
-def job_why(session: Session, job_id: str, settings: AgentSettings) -> WhyView:
-    """Answer `why JOB`."""
-    job = jobs.get_job(session, job_id)
-    newest = _newest_try(session, job)
-    able = frozenset(kind for agent in fleet_load(session, settings).agents for kind in agent.kinds)
-    facts = JobFacts(
-        id=job.id,
-        kind=job.kind,
-        config=job.config,
-        state=job.state,
-        reason=job.reason,
-        attempts=job.attempts,
-        attempts_limit=settings.attempts,
-        done=len(jobs.results_of(session, job.id)),
-        total=job.total,
-        host=newest[1] if newest else None,
-        able=able,
-        log_tail=newest[0].log_tail if newest else "",
-    )
-    return why_job(facts)
 
 
 def job_counts(session: Session) -> dict[str, int]:

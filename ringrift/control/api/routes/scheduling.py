@@ -1,0 +1,88 @@
+"""Jobs one by one, and shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from sqlmodel import Session
+
+from ringrift.control.api.views.scheduling import job_detail, shares_view
+from ringrift.control.reconcile.context import Context
+from ringrift.control.store import jobs, shares
+from ringrift.control.store.store import Store
+from ringrift.protocol.scheduling import JobChange, JobDetail, ShareSet, SharesView
+
+T = TypeVar("T")
+
+
+def add_routes(router: APIRouter, context: Context) -> None:
+    """Add the routes of jobs and shares."""
+    _jobs(router, context)
+    _shares(router, context)
+
+
+class _Rehearsed(Exception):
+    """Carries the outcome of a dry run out of its unit of work, which is undone by it."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+
+
+async def _write(store: Store, name: str, work: Callable[[Session], T], dry_run: bool) -> T:
+    """Run a unit of work, or rehearse it: the same answers and refusals, and nothing changed."""
+
+    def rehearsal(session: Session) -> T:
+        raise _Rehearsed(work(session))
+
+    try:
+        return await store.write(name, rehearsal if dry_run else work)
+    except _Rehearsed as done:
+        outcome: T = done.outcome
+        return outcome
+
+
+def _jobs(router: APIRouter, context: Context) -> None:
+
+    @router.get("/jobs/{identity}")
+    async def show(identity: str) -> JobDetail:
+        return await context.store.read(lambda s: job_detail(s, jobs.get_job(s, identity)))
+
+    @router.post("/jobs/{identity}/retry")
+    async def retry(identity: str, wish: JobChange) -> JobDetail:
+        def work(session: Session) -> JobDetail:
+            return job_detail(session, jobs.retry_job(session, identity, wish.actor))
+
+        detail = await _write(context.store, "job.retry", work, wish.dry_run)
+        context.wake()
+        return detail
+
+    @router.post("/jobs/{identity}/cancel")
+    async def cancel(identity: str, wish: JobChange) -> JobDetail:
+        def work(session: Session) -> JobDetail:
+            return job_detail(session, jobs.cancel_job(session, identity, wish.reason, wish.actor))
+
+        detail = await _write(context.store, "job.cancel", work, wish.dry_run)
+        context.wake()
+        return detail
+
+
+def _shares(router: APIRouter, context: Context) -> None:
+
+    @router.get("/shares")
+    async def show() -> SharesView:
+        return await context.store.read(lambda s: shares_view(s, context.settings))
+
+    @router.post("/shares")
+    async def change(wish: ShareSet) -> SharesView:
+        def work(session: Session) -> SharesView:
+            if wish.share is None:
+                shares.reset_share(session, wish.scope, wish.actor)
+            else:
+                reserve = context.settings.selfplay.reserve
+                shares.set_share(session, wish.scope, wish.share, wish.actor, reserve)
+            session.flush()
+            return shares_view(session, context.settings)
+
+        return await _write(context.store, "share.set", work, wish.dry_run)
