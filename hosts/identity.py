@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from pathlib import Path
 
 import asyncssh
+from pydantic import TypeAdapter, ValidationError
 
 from ringrift.control.domain.ports import HostSpec
 from ringrift.errors import AccessRefused, BadInput, NotFound
 from ringrift.failpoints import side_effect
+from ringrift.protocol.types import Address, User
 
 COMMENT = "ringrift-controller"
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+@-]{0,63}")
-_ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:_-]{0,252}(%[A-Za-z0-9_.-]{1,32})?")
+_FORMS = {"user": TypeAdapter(User), "address": TypeAdapter(Address)}
 
 
 def check_login(host: HostSpec) -> None:
     """Raise BadInput for a user or address that is none, or that another program could take for an option."""
-    for what, text, form in (("user", host.user, _USER), ("address", host.address, _ADDRESS)):
-        if not form.fullmatch(text):
-            raise BadInput(
-                f"{host.name} has a bad SSH {what}: {text[:80]!r}", hint="correct the host's record"
-            )
+    for what, form in _FORMS.items():
+        try:
+            form.validate_python(getattr(host, what))
+        except ValidationError:
+            text = getattr(host, what)[:80]
+            raise BadInput(f"{host.name} has a bad SSH {what}: {text!r}", hint="correct its record") from None
 
 
 def controller_key(home: Path) -> Path:
