@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from agents.settings import AgentFile
 from ringrift.errors import BadInput
 
 FLOOR_VARIABLE = "RINGRIFT_DISK_FLOOR_BYTES"
+RESERVE_BYTES = 16 << 20
 _GIB = 1 << 30
 
 
@@ -67,3 +69,32 @@ def disk_rule(settings: AgentFile) -> DiskRule:
     if not text.isdecimal():
         raise BadInput(f"{FLOOR_VARIABLE} is {text!r}", hint="give a whole number of bytes")
     return DiskRule(settings.disk_percent, int(text))
+
+
+class Ballast:
+    """A file that keeps room on the disk for what must still be written when it is full.
+
+    While it lies there nobody else can take its blocks; it goes when the disk reaches `Level.STOP`, so that a
+    paused job's last result, receipts and the agent's own notes find room, and comes back with the space.
+    """
+
+    def __init__(self, path: Path, size: int = RESERVE_BYTES) -> None:
+        self._path = path
+        self._size = min(size, shutil.disk_usage(path.parent).total // 100)
+
+    def keep(self, level: Level) -> None:
+        """Take or give back the room, as the state of the disk wants it; never an error."""
+        with contextlib.suppress(OSError):
+            if level >= Level.STOP:
+                self._path.unlink(missing_ok=True)
+            elif level < Level.PAUSE and not self._path.exists():
+                self._reserve()
+
+    def _reserve(self) -> None:
+        part = self._path.with_name(f"{self._path.name}.part")
+        try:
+            # Written and not only allocated: the call for that is missing on macOS.
+            part.write_bytes(bytes(self._size))
+            part.replace(self._path)
+        finally:
+            part.unlink(missing_ok=True)

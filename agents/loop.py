@@ -16,7 +16,7 @@ import ringrift
 from agents.cache import Cache
 from agents.connection import Backoff
 from agents.controller import AWAY, Controller
-from agents.disk import Disk, Level, disk_rule
+from agents.disk import Ballast, Disk, Level, disk_rule
 from agents.numerics import numeric_class
 from agents.settings import AgentFile, Layout
 from agents.spool import Spool, found_spools
@@ -52,6 +52,7 @@ class Agent:
         self._controller = controller
         self._slots = slots
         self._rule = disk_rule(settings)
+        self._ballast = Ballast(layout.ballast)
         cache = Cache(layout.cache, settings.cache_bytes)
         self._around = around or Surroundings(settings.host, controller, cache, runner, self._hold)
         self._outage = self._around.outage
@@ -134,7 +135,9 @@ class Agent:
         )
 
     def _disk(self) -> Disk:
-        return self._rule.look(self._layout.root)
+        disk = self._rule.look(self._layout.root)
+        self._ballast.keep(disk.level)
+        return disk
 
     def _hold(self) -> str:
         """Return why running jobs have to pause; empty when they may go on."""

@@ -91,6 +91,10 @@ class Layout:
         return self.folder / "cache"
 
     @property
+    def ballast(self) -> Path:
+        return self.folder / "ballast"
+
+    @property
     def replaced(self) -> Path:
         """The name of an agent whose place a later start took; see `identity.retire`."""
         return self.folder / "identity.replaced"

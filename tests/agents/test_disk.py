@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from pydantic import ValidationError
 
-from agents.disk import DiskRule, Level
+from agents.disk import Ballast, DiskRule, Level
 from agents.settings import AgentFile
 
 PERCENT = DiskRule((70.0, 85.0, 92.0))
@@ -53,3 +55,26 @@ def test_settings_are_told_apart_by_their_hash_but_not_by_their_token():
     plain = AgentFile(host="alpha").config_hash
     assert AgentFile(host="alpha", token="a" * 20).config_hash == plain
     assert AgentFile(host="alpha", spool_bytes=5).config_hash != plain
+
+
+def test_room_is_reserved_while_there_is_enough_and_given_back_when_there_is_none(tmp_path):
+    path = tmp_path / "ballast"
+    ballast = Ballast(path, 1 << 20)
+    ballast.keep(Level.PAUSE)
+    assert not path.exists()
+    ballast.keep(Level.WARN)
+    assert path.stat().st_blocks * 512 >= 1 << 20
+    ballast.keep(Level.PAUSE)
+    assert path.exists()
+    ballast.keep(Level.STOP)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_room_that_cannot_be_reserved_is_no_error_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    ballast = Ballast(tmp_path / "ballast", 1 << 20)
+    monkeypatch.setattr("agents.disk.Path.write_bytes", full)
+    ballast.keep(Level.FINE)
+    assert list(tmp_path.iterdir()) == []
