@@ -161,18 +161,27 @@ async def test_a_replay_that_contradicts_the_producer_refuses_the_shard(world: W
     assert shard.state == "refused" and "reported otherwise than its replay" in shard.reason
 
 
-async def test_a_shard_whose_ingest_was_given_up_is_refused_with_the_reason(world: World) -> None:
+async def test_a_shard_whose_ingest_was_given_up_waits_for_a_retry_and_is_refused_when_cancelled(
+    world: World,
+) -> None:
     alpha = await world.agent("alpha")
     await world.enable()
     await world.reconcile("selfplay")
     await play(world, alpha, "selfplay")
     await world.reconcile("ingest")
     await world.write(
-        lambda s: s.execute(text("UPDATE job SET state='failed', reason='boom' WHERE kind='ingest'"))
+        lambda s: s.execute(text("UPDATE job SET state='quarantined', reason='boom' WHERE kind='ingest'"))
     )
     await world.reconcile("ingest")
-    shards = await world.read(lambda s: s.exec(select(Shard)).all())
-    assert all(shard.state == "refused" and "failed: boom" in shard.reason for shard in shards)
+    assert {shard.state for shard in await world.read(lambda s: s.exec(select(Shard)).all())} == {"received"}
+    retried, cancelled = (job.id for job in await jobs(world, "ingest"))
+    await world.post(f"/jobs/{retried}/retry", {"actor": "ann"})
+    await world.post(f"/jobs/{cancelled}/cancel", {"actor": "ann", "reason": "poor games"})
+    await play(world, alpha, "ingest")
+    await world.reconcile("ingest")
+    shards = await world.read(lambda s: s.exec(select(Shard).order_by(col(Shard.state))).all())
+    assert [shard.state for shard in shards] == ["refused", "sound"]
+    assert "cancelled: poor games" in shards[0].reason
 
 
 # --- training --------------------------------------------------------------------------------------
@@ -230,7 +239,7 @@ async def test_positions_that_grew_old_do_not_stop_self_play(world: World) -> No
     assert await jobs(world, "selfplay", "queued") == []
     await world.write(lambda s: s.execute(text("UPDATE shard SET received_at = received_at - 90000")))
     await world.reconcile("selfplay")
-    assert len(await jobs(world, "selfplay", "queued")) == 1
+    assert await jobs(world, "selfplay", "queued")
     assert (await world.get(f"/configs/{CONFIG}"))["fresh_positions"] == 0
 
 
@@ -333,19 +342,27 @@ async def test_a_refused_block_rejects_the_candidate_with_the_reason(world: Worl
     assert (await world.get("/models"))[0]["state"] == "rejected"
 
 
-async def test_blocks_of_a_job_that_was_given_up_reject_rather_than_hang(world: World) -> None:
+async def test_a_test_whose_job_was_given_up_waits_for_a_retry_and_why_says_so(world: World) -> None:
     agent = await world.agent("alpha")
     await world.enable()
     await until_candidate(world, agent)
     await world.reconcile("evaluation tests", "evaluation blocks")
-    for _ in range(3):
-        await agent.finish((await agent.lease("evaluate")).assignment, "failed", "search hung")
-    await world.write(
-        lambda s: s.execute(text("UPDATE job SET state='failed', reason='search hung' WHERE kind='evaluate'"))
-    )
-    await world.reconcile("evaluation verdicts")
-    (row,) = await world.read(lambda s: s.exec(select(Evaluation)).all())
-    assert row.state == "rejected" and "search hung" in row.reason
+    given_up = set()
+    while (assignment := (await agent.lease("evaluate")).assignment) is not None:
+        await agent.finish(assignment, "failed", "search hung")
+        given_up.add(assignment.job)
+    await world.reconcile("evaluation blocks", "evaluation verdicts")
+    assert {job.id for job in await jobs(world, "evaluate")} == given_up, "no block is handed out anew"
+    assert {job.state for job in await jobs(world, "evaluate")} == {"failed"}
+    why = await world.get(f"/why/{CONFIG}")
+    assert "search hung" in why["sentence"] and "jobs retry" in why["next_action"]
+    for name in given_up:
+        await world.post(f"/jobs/{name}/retry", {"actor": "ann"})
+
+    async def accepted() -> bool:
+        return bool(await world.get("/evaluations?state=accepted"))
+
+    await world.run_until([agent], accepted)
 
 
 async def test_a_new_champion_supersedes_running_tests_and_a_rollback_takes_them_up_again(
