@@ -127,6 +127,7 @@ def _operator_tables() -> None:
         sa.Column("id", sa.String(), primary_key=True),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("keys", sa.Boolean(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("artifacts", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),

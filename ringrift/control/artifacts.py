@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import os
 import re
 import secrets
@@ -18,7 +17,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ringrift.control import structure
-from ringrift.control.objects import CHUNK, Folder, Objects, disk_problem, open_objects
+from ringrift.control.objects import CHUNK, Folder, Objects, disk_problem, file_digest, open_objects
 from ringrift.control.settings import LimitSettings
 from ringrift.errors import BadInput, Conflict, CorruptData, EnvironmentProblem, NotFound
 from ringrift.failpoints import side_effect
@@ -119,7 +118,7 @@ class ArtifactStore:
 
     async def put_file(self, source: Path) -> tuple[str, int]:
         """Store a local file; return its SHA-256 and size."""
-        sha256 = await asyncio.to_thread(_file_digest, source)
+        sha256 = await asyncio.to_thread(file_digest, source)
         return sha256, await self.put(sha256, _chunks(source))
 
     async def delete(self, sha256: str) -> None:
@@ -172,7 +171,7 @@ class ArtifactStore:
         temporary = self._cache / f".{secrets.token_hex(16)}"
         try:
             await _receive(self.objects.read(key), temporary, self.max_bytes)
-            if await asyncio.to_thread(_file_digest, temporary) != sha256:
+            if await asyncio.to_thread(file_digest, temporary) != sha256:
                 raise CorruptData(f"artifact {sha256[:12]} is damaged in {self.objects.name}")
             with side_effect("artifact.cache"):
                 temporary.replace(path)
@@ -239,15 +238,10 @@ def _append(partial: Path, offset: int, chunk: bytes) -> int:
 
 def _inspect(path: Path, sha256: str) -> tuple[int, str]:
     """Return the size of a received file and what is wrong with it, empty when nothing is."""
-    size, found = path.stat().st_size, _file_digest(path)
+    size, found = path.stat().st_size, file_digest(path)
     if found != sha256:
         return size, f"it arrived as {found[:12]} ({size} bytes)"
     return size, structure.fault(path)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def _chunks(source: Path) -> AsyncIterator[bytes]:

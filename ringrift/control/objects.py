@@ -153,6 +153,12 @@ async def digest_of(objects: Objects, key: str) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a local file. Blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def flush_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -173,7 +179,8 @@ def disk_problem(error: OSError, folder: Path) -> EnvironmentProblem:
 
 def _publish(source: Path, final: Path, root: Path, move: bool) -> None:
     made = [folder for folder in (final.parent, *final.parent.parents) if not folder.exists()]
-    final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in reversed(made):
+        folder.mkdir(exist_ok=True, mode=0o700)
     temporary = source if move else final.with_name(f".{final.name}.{secrets.token_hex(4)}")
     try:
         if not move:

@@ -200,6 +200,34 @@ class LimitSettings:
 
 
 @dataclass(frozen=True)
+class BackupSettings:
+    """Backups to the place that `RINGRIFT_BACKUP_TO` names; without it there is no schedule."""
+
+    every_hours: float = bounded(6.0, 0.0, 8760.0)
+    """How old the last good one may get; 0 means no schedule."""
+    again_minutes: float = bounded(15.0, 0.1, 10_080.0)
+    """Pause after one that failed."""
+    keep: int = bounded(14, 1, 10_000)
+    """Backups that stay in the place; older ones and what only they name are removed."""
+
+
+@dataclass(frozen=True)
+class RetentionSettings:
+    """What may be removed, and when. What anything references stays whatever these say."""
+
+    every_hours: float = bounded(6.0, 0.0, 8760.0)
+    """How often to look; 0 means never."""
+    min_age_hours: float = bounded(168.0, 0.0, 87_600.0)
+    """Younger artifacts stay, since the result that names them may still be on its way."""
+    predecessors: int = bounded(5, 0, 1000)
+    """Former champions of each config that stay, with their data sets and shards."""
+    leftover_hours: float = bounded(48.0, 0.01, 8760.0)
+    """Unfinished uploads and unused copies of a bucket's files go after so long."""
+    quarantine_hours: float = bounded(720.0, 0.01, 87_600.0)
+    """Refused uploads are kept so long for whoever wants to look at them."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, by section."""
 
@@ -212,6 +240,8 @@ class Settings:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     hosts: HostSettings = field(default_factory=HostSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 def load_settings(home: Path) -> Settings:

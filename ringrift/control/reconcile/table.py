@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringrift.control.reconcile import (
+    backups,
     batches,
     drift,
     evaluation,
@@ -11,6 +12,7 @@ from ringrift.control.reconcile import (
     operations,
     quarantines,
     recovery,
+    retention,
     selfplay,
     spotchecks,
     targets,
@@ -35,4 +37,6 @@ RECONCILERS = (
     Reconciler("drift", drift.step),
     Reconciler("recovery", recovery.step),
     Reconciler("quarantines", quarantines.step),
+    Reconciler("backups", backups.step),
+    Reconciler("retention", retention.step),
 )

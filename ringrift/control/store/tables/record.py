@@ -55,6 +55,8 @@ class Backup(SQLModel, table=True):
     place: str = text()
     state: str
     """`running`, `verified` or `failed`."""
+    keys: bool = False
+    """Whether the controller's SSH key and the operator's token are in it."""
     size: int = big(default=0)
     artifacts: int = 0
     sha256: str = ""
