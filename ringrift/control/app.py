@@ -19,6 +19,7 @@ from ringrift.control import home as homes
 from ringrift.control.api.agents import agents_app
 from ringrift.control.api.operators import operators_app
 from ringrift.control.artifacts import ARTIFACTS_URL, open_artifacts
+from ringrift.control.backup.restore import refuse_half_restored
 from ringrift.control.domain.ports import Fleet
 from ringrift.control.leadership import Leadership, watch
 from ringrift.control.logs import close_logs, configure_logs
@@ -43,6 +44,7 @@ async def run_controller(
     Raises `EnvironmentProblem` when the home or the port is taken or the database cannot be used, and
     `BadInput` for a wrong setting; then nothing was started.
     """
+    refuse_half_restored(home)
     home = homes.prepare_home(home)
     async with AsyncExitStack() as stack:
         stack.enter_context(homes.home_lock(home))
