@@ -281,3 +281,15 @@ async def test_a_key_is_judged_again_whenever_the_connection_takes_new_keys(home
         done = await connection.run("wc -c", input=bytes(500_000), encoding=None, check=True)
     assert done.stdout.split() == [b"500000"]
     assert len(judged) > 1
+
+
+@needs_openssh
+@pytest.mark.parametrize("kind", ["ecdsa-sha2-nistp256", "ecdsa-sha2-nistp521", "ssh-rsa"])
+async def test_of_several_keys_the_server_is_asked_for_the_pinned_one(kind, start_host, tmp_path, home):
+    pinned = asyncssh.generate_private_key(kind)
+    (tmp_path / "second").touch(mode=0o600)
+    (tmp_path / "second").write_bytes(pinned.export_private_key("openssh"))
+    host = start_host(settings=[f'HostKey "{tmp_path / "second"}"'])
+    for key in (host.spec.host_key, line(pinned)):
+        async with await Connector(home).connect(replace(host.spec, host_key=key)):
+            pass
