@@ -1,10 +1,11 @@
 """Playing games of a shard again by their seeds, to see whether its producer played them as it says.
 
 What is exact: every draw of a game follows from its own seeds, and no game depends on the games beside it
-(`learning.games`), so without a net any choice of games comes out bit for bit as in the whole shard. A net
-evaluates positions in batches whose size may change the last bits of its answers; therefore a shard played by
-a net is repeated whole, in the same batches. Between machines, `protocol.jobs.exact_everywhere` tells for
-which players equality may be asked of any machine, and for which only within an equal numeric class.
+(`learning.games`), so without a net any choice of games comes out bit for bit as in the whole shard. A net's
+answers were found not to depend on the batch for 16 channels and more (`players.search.net_evaluator`), but
+not for smaller ones; therefore a shard played by a net is repeated whole, in the same batches. Between
+machines, `protocol.jobs.exact_everywhere` tells for which players equality may be asked of any machine, and
+for which only within an equal numeric class.
 
 Compared is all that a record holds: how the games were played, the moves, the end, and what the search said,
 since that is what nets are taught.

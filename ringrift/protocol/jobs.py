@@ -117,8 +117,8 @@ class RepeatSpec(Wire):
     """Play games of one self-play shard again by their seeds, and compare them with that `shard`.
 
     `sequence` is the shard's number in `origin`. `games` are the numbers of the games to repeat, all of them
-    when empty. With a net only whole shards are repeated: the size of a batch may change the last bits of
-    what a net says, so the repetition must batch as the original did.
+    when empty. With a net only whole shards are repeated: what a small net says may depend in its last bits
+    on the batch, so the repetition must batch as the original did.
     """
 
     kind: Literal["repeat"] = "repeat"

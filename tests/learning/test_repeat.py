@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from ringrift.errors import BadInput, CorruptData
 from ringrift.learning.jobs import run_job
 from ringrift.learning.records import GameHeader
 from ringrift.learning.shards import read_shard, shard_bytes
+from ringrift.nets.checkpoint import save_checkpoint
+from ringrift.nets.network import ArchConfig, RingRiftNet
 from ringrift.protocol.jobs import RepeatSpec, exact_everywhere, parse_result, required_artifacts, sequences
 
 SEQUENCE = 1
@@ -149,3 +152,24 @@ def test_single_games_of_a_net_are_not_repeated(honest):
     }
     with pytest.raises(BadInput, match="whole shards"):
         run_job("repeat", spec, None, None, set(), print)
+
+
+def test_a_shard_played_by_a_net_comes_out_the_same_on_the_same_machine(inputs, specs, tmp_path):
+    path = tmp_path / "net.pth"
+    torch.manual_seed(1)
+    metadata = {"config": "hex8_2p", "parent": None, "dataset": None, "recipe": {}}
+    save_checkpoint(path, RingRiftNet(ArchConfig(blocks=1, channels=16)), metadata)
+    model = inputs.add(path.read_bytes())
+    origin = specs.selfplay(player={**specs.search, "model": model}, games_per_shard=2)
+    results = []
+
+    def emit(event):
+        if event["type"] == "result":
+            results.append(parse_result(event["payload"]))
+
+    run_job("selfplay", origin.model_dump(mode="json"), inputs.folder, tmp_path, set(), emit)
+    shard = inputs.add((tmp_path / f"{results[0].shard}.shard").read_bytes())
+    spec = RepeatSpec(config="hex8_2p", origin=origin, sequence=0, shard=shard)
+    run_job("repeat", spec.model_dump(mode="json"), inputs.folder, tmp_path, set(), emit)
+    assert results[1].same, results[1].reason
+    assert results[1].games == 2
