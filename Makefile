@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test boundscheck coverage lint fuzz simulate cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -53,6 +53,9 @@ cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own 
 	.venv-cuda/bin/python -m pytest -q -p no:cacheprovider tests/game/test_cuda.py
 	@if .venv-cuda/bin/python -c 'import sys; from numba import cuda; sys.exit(not cuda.is_available())'; \
 	  then .venv-cuda/bin/python -m ringrift.bench.cuda; fi
+
+model: $(VENV)/.dev  ## provisioning of 10,000 modelled hosts (PAIRS=10000 SEED=1)
+	RINGRIFT_MODEL_PAIRS=$(or $(PAIRS),10000) RINGRIFT_MODEL_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q tests/hosts/test_model.py
 
 boundscheck: export NUMBA_BOUNDSCHECK = 1
 boundscheck: tools $(VENV)/.dev warm  ## the whole suite with every array access checked

@@ -14,14 +14,16 @@ from hosts.steps.wish import Wish, interpreter
 def plan(facts: Facts, wish: Wish) -> list[Command]:
     """Write the file where it differs; settings that are not ours stay.
 
-    A token is written unless the agent was enrolled with exactly it.
+    A token is written unless the agent was enrolled with exactly it and no other waits.
     """
     agent = facts.agent
-    token = wish.token if wish.token and agent.identity_token != token_digest(wish.token) else None
+    digest = token_digest(wish.token) if wish.token else None
+    enrolled = agent.identity_token == digest and agent.token in (None, digest)
+    token = None if enrolled else wish.token
     python = interpreter(facts, wish)
     same = (agent.host, agent.release, agent.python, agent.mode) == (wish.host, wish.release, python, 0o600)
     # Without a new token a waiting one stays: the agent erases it itself when it is enrolled.
-    if same and (token is None or agent.token == token_digest(token)):
+    if same and (token is None or agent.token == digest):
         return []
     values = [("host", wish.host), ("release", wish.release), ("python", python)]
     if token is not None:

@@ -12,12 +12,13 @@ from typing import Any
 
 from hosts import layout
 from hosts.facts import Facts
-from hosts.steps.commands import Command, Mkdir, PutFile, Run
+from hosts.steps.commands import Command, Mkdir, PutFile, Remove, Run
 from hosts.steps.program import Program
 
 SECONDS = 120.0
-RELOAD = """
-launchctl bootout "$1/$2" 2>/dev/null
+UNLOAD = 'launchctl bootout "$1/$2" 2>/dev/null; true'
+"""It fails where the job is not loaded."""
+LOAD = """
 launchctl enable "$1/$2"
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
   launchctl bootstrap "$1" "$3" && exit 0
@@ -37,15 +38,28 @@ def plan(facts: Facts, program: Program) -> list[Command]:
 
 
 def install(facts: Facts, unit: str, text: str) -> list[Command]:
-    """Write the property list and start its program anew."""
+    """Write the property list and start its program anew.
+
+    The old program is ended first: one that goes on under a new text could not be told from the new one.
+    """
     path = plist_path(facts, unit)
-    argv = ("sh", "-c", RELOAD, "sh", domain(facts), unit, path)
-    return [Mkdir(posixpath.dirname(path)), PutFile(path, text), Run(argv, seconds=SECONDS)]
+    load = ("sh", "-c", LOAD, "sh", domain(facts), unit, path)
+    return [
+        _unload(facts, unit),
+        Mkdir(posixpath.dirname(path)),
+        PutFile(path, text),
+        Run(load, seconds=SECONDS),
+    ]
 
 
 def restart(facts: Facts, unit: str) -> list[Command]:
     """Start the program anew."""
     return [Run(("launchctl", "kickstart", "-k", f"{domain(facts)}/{unit}"), seconds=SECONDS)]
+
+
+def remove(facts: Facts, unit: str) -> list[Command]:
+    """End the program and forget it."""
+    return [_unload(facts, unit), Remove(plist_path(facts, unit))]
 
 
 def domain(facts: Facts) -> str:
@@ -79,3 +93,7 @@ def plist(facts: Facts, program: Program) -> str:
     if facts.uid != 0:
         content["LimitLoadToSessionType"] = "Background"
     return plistlib.dumps(content, sort_keys=True).decode()
+
+
+def _unload(facts: Facts, unit: str) -> Run:
+    return Run(("sh", "-c", UNLOAD, "sh", domain(facts), unit))

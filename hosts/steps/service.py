@@ -57,7 +57,17 @@ def plan(facts: Facts, wish: Wish, service: Service) -> list[Command]:
         "launchd": lambda: launchd.plan(facts, program),
         "supervisor": lambda: supervised.plan(facts, program, wish.release, hook=wish.systemd),
     }
-    return plans[keeper(facts, wish)]()
+    return [*_displaced(facts, wish, service), *plans[keeper(facts, wish)]()]
+
+
+def _displaced(facts: Facts, wish: Wish, service: Service) -> list[Command]:
+    """End the program where another keeper runs it, since two of them would fight over one folder."""
+    if keeper(facts, wish) != "supervisor":
+        return supervised.stop(facts, service.name, interpreter(facts, wish), wish.release)
+    if facts.unit is None:
+        return []
+    remove = launchd.remove if facts.os == "Darwin" else systemd.remove
+    return remove(facts, service.unit)
 
 
 def restart(facts: Facts, name: str, unit: str) -> list[Command]:

@@ -39,6 +39,13 @@ def restart(facts: Facts, name: str) -> list[Command]:
     return [_again(facts, "stop", name), _again(facts, "start", name, "--", *facts.supervised.argv)]
 
 
+def stop(facts: Facts, name: str, python: str, release: str) -> list[Command]:
+    """End the program by the supervisor of a release; nothing where it does not run."""
+    if facts.supervised is None or facts.supervised.state == "stopped":
+        return []
+    return [_supervise(facts, python, release, "stop", name)]
+
+
 def put_back(facts: Facts, before: Facts, name: str) -> list[Command]:
     """Have the program running again that ran `before`; nothing when it is what runs, or none ran."""
     ran = before.supervised

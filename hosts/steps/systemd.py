@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 from hosts.facts import Facts
-from hosts.steps.commands import Command, Mkdir, PutFile, Run
+from hosts.steps.commands import Command, Mkdir, PutFile, Remove, Run
 from hosts.steps.program import Program
 
 SECONDS = 120.0
@@ -21,9 +21,14 @@ def plan(facts: Facts, program: Program) -> list[Command]:
 
 
 def install(facts: Facts, unit: str, text: str) -> list[Command]:
-    """Write the unit and start it anew."""
+    """Write the unit and start it anew.
+
+    The old program is ended first: one that goes on under a new text could not be told from the new one.
+    """
     path = unit_path(facts, unit)
+    stop = Run((*_systemctl(facts), "stop", f"{unit}.service"), seconds=SECONDS)
     return [
+        *([stop] if facts.unit is not None else []),
         Mkdir(posixpath.dirname(path)),
         PutFile(path, text),
         Run((*_systemctl(facts), "daemon-reload")),
@@ -35,6 +40,15 @@ def install(facts: Facts, unit: str, text: str) -> list[Command]:
 def restart(facts: Facts, unit: str) -> list[Command]:
     """Start the unit anew."""
     return [Run((*_systemctl(facts), "restart", f"{unit}.service"), seconds=SECONDS)]
+
+
+def remove(facts: Facts, unit: str) -> list[Command]:
+    """End the unit and forget it."""
+    return [
+        Run((*_systemctl(facts), "disable", "--now", f"{unit}.service"), seconds=SECONDS),
+        Remove(unit_path(facts, unit)),
+        Run((*_systemctl(facts), "daemon-reload")),
+    ]
 
 
 def unit_path(facts: Facts, unit: str) -> str:
