@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ringrift.cli.output import fields, state_text, table
+from ringrift.cli.output import STYLES, fields, one_line, state_text, table
 from ringrift.client.display import age, count, percent, plain, share, size
+from ringrift.client.marks import mark
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 
 
 def hosts(views: Sequence[op.HostView]) -> RenderableType:
-    headers = ("host", "state", "health", "heartbeat>", "cpu>", "ram>", "disk>", "gpu>", "job", "games/h>")
-    return table(headers, (_host_row(view) for view in views))
+    """How the hosts stand, on one line each also in 80 columns."""
+    headers = ("host", "state", "beat>", "cpu>", "ram>", "disk>", "gpu>", "games/h>", "doing")
+    return table(headers, (_host_row(view) for view in views), whole=8)
 
 
 def _host_row(view: op.HostView) -> tuple[object, ...]:
@@ -24,22 +26,28 @@ def _host_row(view: op.HostView) -> tuple[object, ...]:
     return (
         view.name,
         state_text(view.state),
-        state_text(view.health),
-        age(view.heartbeat_age),
+        _beat(view),
         "-" if cpu is None else f"{cpu:.0f}%",
         percent(share(seen.memory_used, seen.memory_total)) if seen else "-",
         percent(share(seen.disk_used, seen.disk_total)) if seen else "-",
         "-" if seen is None or seen.gpu_percent is None else f"{seen.gpu_percent:.0f}%",
-        running(view),
         count(view.games_per_hour),
+        one_line(running(view)),
     )
+
+
+def _beat(view: op.HostView) -> Text:
+    """Return the heartbeat's age with the glyph of the health that it means."""
+    look = mark(view.health)
+    known = view.heartbeat_age is not None
+    return Text(f"{look.glyph} {age(view.heartbeat_age)}" if known else look.glyph, style=STYLES[look.tone])
 
 
 def wide(views: Sequence[op.HostView]) -> RenderableType:
     """What the hosts are, what they cost and in what they differ from what was declared."""
-    headers = ("host", "state", "kind", "role", "reached", "gpu", "ram>", "cpus>", "disk>", "$/h>", "drift")
+    headers = ("host", "state", "$/h>", "drift", "machine")
     up = sum(view.hourly_cost or 0.0 for view in views if view.health in ("up", "stale"))
-    return Group(table(headers, (_wide_row(view) for view in views)), cost(up))
+    return Group(table(headers, (_wide_row(view) for view in views), whole=3), cost(up))
 
 
 def cost(hourly: float) -> Text:
@@ -47,20 +55,22 @@ def cost(hourly: float) -> Text:
 
 
 def _wide_row(view: op.HostView) -> tuple[object, ...]:
-    reached = f"through {view.jump}" if view.jump else view.reachability
     price = "-" if view.hourly_cost is None else f"{view.hourly_cost:.2f}"
+    words = (
+        gpus(view) if view.gpu_count else "",
+        f"{view.cpus} cpus" if view.cpus else "",
+        f"{view.ram_gb:g} GB RAM" if view.ram_gb else "",
+        f"{view.disk_gb:g} GB disk" if view.disk_gb else "",
+        view.kind,
+        view.role,
+        f"through {view.jump}" if view.jump else view.reachability,
+    )
     return (
         view.name,
         state_text(view.state),
-        view.kind or "-",
-        view.role or "-",
-        reached,
-        gpus(view),
-        f"{view.ram_gb:g}" if view.ram_gb else "-",
-        view.cpus or "-",
-        f"{view.disk_gb:g}" if view.disk_gb else "-",
         f"{price} spot" if view.spot else price,
-        "; ".join(view.drift) or "-",
+        one_line("; ".join(view.drift) or "-"),
+        one_line(", ".join(word for word in words if word)),
     )
 
 
@@ -142,7 +152,7 @@ def imported(view: hw.ImportView) -> RenderableType:
     rows = [line for row in view.rows for line in _import_rows(row)]
     counts = {what: sum(row.outcome == what for row in view.rows) for what in _OUTCOMES}
     told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-    verb = "imported" if view.done else "nothing was written"
+    verb = "imported" if view.done else "planned, nothing was written"
     return Group(table(("host", "", "state", "what"), rows), Text(f"{verb}: {told}"))
 
 

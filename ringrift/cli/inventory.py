@@ -33,6 +33,8 @@ def import_(
 
     request = ImportRequest(text=_text(file), dry_run=dry_run, partial=partial)
     view = report(context, json, routes.import_hosts(request), hosttables.imported)
+    if view.done and any(row.state == "new" and row.reason for row in view.rows):
+        output(context, json).note("next: ringrift-ctl hosts trust --all-new")
     wrong = [row.name for row in view.rows if row.outcome == "refused"]
     if not wrong:
         return

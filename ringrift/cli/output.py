@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -108,20 +108,37 @@ def state_text(state: str) -> Text:
     return Text(f"{look.glyph} {look.word}", style=STYLES[look.tone])
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """Return a table of harmless text. A header that ends with `>` is a right-aligned column."""
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "", whole: int = 0) -> Table:
+    """Return a table of harmless text. A header that ends with `>` is a right-aligned column.
+
+    With `whole` the columns stand closer, and that many of the first ones are the last to be cut where there
+    is little room.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from ringrift.client.display import plain
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
-    for header in headers:
-        drawn.add_column(header.rstrip(">"), justify="right" if header.endswith(">") else "left")
+    space = (0, 1, 0, 0) if whole else (0, 1)
+    drawn = Table(
+        box=box.SIMPLE_HEAD, padding=space, pad_edge=False, title=title or None, title_justify="left"
+    )
+    for number, header in enumerate(headers):
+        justify: Literal["left", "right"] = "right" if header.endswith(">") else "left"
+        drawn.add_column(header.rstrip(">"), justify=justify, no_wrap=number < whole)
     for row in rows:
         drawn.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     return drawn
+
+
+def one_line(text: object) -> Text:
+    """Return harmless text that is cut, not broken, where there is little room."""
+    from rich.text import Text
+
+    from ringrift.client.display import plain
+
+    return Text(plain(text), no_wrap=True, overflow="ellipsis")
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -194,3 +195,18 @@ def test_hostile_words_of_an_inventory_reach_no_terminal(run, world, file: Path)
     world.status = world.status.model_copy(update={"hosts": [noted]})
     for text in (result.stdout, result.stderr, run("hosts", "show", "cpu-01").stdout):
         assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text
+
+
+def test_hosts_are_one_line_each_in_80_columns_with_their_names_and_states_whole() -> None:
+    from rich.console import Console
+
+    from ringrift.cli import hosttables
+
+    shown = Console(width=80, file=io.StringIO())
+    for draw in (hosttables.hosts, hosttables.wide):
+        shown.print(draw(sample.hosts()))
+        lines = shown.file.getvalue().splitlines()
+        for host in sample.hosts():
+            [line] = [line for line in lines if host.name in line]
+            assert host.state in line and len(line) <= 80
+        shown.file = io.StringIO()

@@ -133,7 +133,7 @@ def _planned(read: ReadEntry, file: InventoryFile, known: Mapping[str, Any] | No
     if known is None:
         if "address" not in wanted:
             return PlannedRow(read.name, "refused", errors=("ssh.host: it is redacted, give the address",))
-        state, reason = first_state(entry, read.name)
+        state, reason = first_state(entry)
         wanted |= {"fingerprint": print_ or "", "draining": entry.status == "draining"}
         return PlannedRow(read.name, "added", wanted, (), entry.ssh.host_key, state, reason, warnings)
     if print_ and known["fingerprint"] not in ("", print_):
@@ -149,7 +149,7 @@ def _planned(read: ReadEntry, file: InventoryFile, known: Mapping[str, Any] | No
     return PlannedRow(read.name, outcome, wanted, changes, key, known["state"], known["reason"], warnings)
 
 
-def first_state(entry: Entry, name: str) -> tuple[str, str]:
+def first_state(entry: Entry) -> tuple[str, str]:
     """Return state and reason of a host that is imported for the first time: nothing is believed ready."""
     if entry.status == "retired":
         return "retired", "the inventory calls it retired"
@@ -157,10 +157,10 @@ def first_state(entry: Entry, name: str) -> tuple[str, str]:
         return "unreachable", "the inventory calls it offline"
     if entry.status == "quarantined":
         return "quarantined", "the inventory calls it quarantined"
-    return "new", "" if entry.ssh.host_key else NO_KEY.format(command=trust_command(name))
+    return "new", "" if entry.ssh.host_key else NO_KEY
 
 
-NO_KEY = "no host key is pinned, so nothing connects to it: {command}"
+NO_KEY = "no host key is pinned, so nothing connects to it"
 
 
 def trust_command(name: str) -> str:
