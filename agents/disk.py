@@ -23,7 +23,7 @@ class Level(IntEnum):
     FINE = 0
     WARN = 1
     PAUSE = 2
-    """Nothing comes in: no new work, no artifacts."""
+    """No new work comes in."""
     STOP = 3
     """Running jobs pause too."""
 

@@ -96,7 +96,7 @@ class Layout:
 
     @property
     def replaced(self) -> Path:
-        """The name of an agent whose place a later start took; see `identity.retire`."""
+        """What `identity` becomes when a later start of the same agent took its place."""
         return self.folder / "identity.replaced"
 
     @property
