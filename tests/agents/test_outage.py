@@ -7,6 +7,7 @@ import itertools
 import random
 import statistics
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,6 +93,7 @@ class World:
         self.connection = self
         self.stopping = threading.Event()
         self.made = []
+        self.idle = []
         self.delivered = []
         self.calls_while_away = []
         self._away = away
@@ -108,6 +110,7 @@ class World:
 
     def beat(self, request):
         self._answer("beat")
+        self.idle.append((self.time.now, request.idle))
         return wire.BeatReply(next_beat_seconds=15.0)
 
     def lease(self, request):
@@ -146,10 +149,10 @@ def live(tmp_path, monkeypatch):
     """Let an agent live in a world until its one job is finished."""
     monkeypatch.setattr("agents.loop.measure", lambda folder: wire.Telemetry())
 
-    def run(world, units, spool_bytes=1 << 30):
+    def run(world, units, spool_bytes=1 << 30, floor=0):
         layout = Layout(tmp_path)
         layout.prepare()
-        settings = AgentFile(host="alpha", disk_floor_bytes=0, spool_bytes=spool_bytes)
+        settings = AgentFile(host="alpha", disk_floor_bytes=floor, spool_bytes=spool_bytes)
         agent = Agent(layout, settings, world, 1, "no:runner", world.stopping, around=None)
         agent._around = Surroundings(
             "alpha",
@@ -187,6 +190,22 @@ def test_production_stops_at_the_spools_limit_and_goes_on_afterwards(live):
     assert len(kept) == 21
     assert max(kept) < 5 * HOUR
     assert [sequence for sequence, _ in world.made] == list(range(60))
+
+
+def test_a_full_disk_pauses_production_until_there_is_room_and_is_told(live, monkeypatch):
+    world = World((0.0, 0.0), units=40)
+
+    def usage(folder):
+        share = 93 if 2 * HOUR <= world.time.now < 4 * HOUR else 86 if world.time.now >= 6 * HOUR else 50
+        return SimpleNamespace(total=100 << 30, used=share << 30, free=(100 - share) << 30)
+
+    monkeypatch.setattr("agents.disk.shutil.disk_usage", usage)
+    live(world, 40, floor=None)
+    assert [sequence for sequence, _ in world.made] == list(range(40))
+    assert not [at for _, at in world.made if 2 * HOUR <= at < 4 * HOUR]
+    assert {round(at / HOUR) for at, idle in world.idle if "93 % full" in idle} == {2, 3, 4}
+    assert all("limit is 85 %" in idle for at, idle in world.idle if at >= 6 * HOUR)
+    assert not [at for at, idle in world.idle if idle and at < 2 * HOUR]
 
 
 def test_a_fleet_that_comes_back_spreads_its_deliveries_over_a_minute():

@@ -280,6 +280,18 @@ def test_a_job_whose_files_take_more_disk_than_allowed_says_so(connected, contro
     assert not finish.crashed
 
 
+def test_a_defect_of_the_agent_costs_one_assignment_and_is_its_reason(connected, controller):
+    controller.add("one")
+    controller.add("two")
+    connected.start("tell_nonsense")
+    finish = outcome(controller, "one")
+    assert (finish.outcome, finish.reason) == (
+        "failed",
+        "the agent on alpha has a defect: KeyError: 'artifacts'",
+    )
+    assert outcome(controller, "two").outcome == "succeeded"
+
+
 def test_the_deadline_counts_what_ran_under_an_agent_that_died(connected, controller, eventually):
     controller.add("one", deadline=3600.0)
     agent = connected.start("hang")

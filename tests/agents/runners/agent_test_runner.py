@@ -110,6 +110,16 @@ def write_much(kind, spec, inputs, outputs, done, emit):
     emit({"type": "result", "sequence": 0, "payload": {}, "artifacts": ["model"]})
 
 
+def tell_nonsense(kind, spec, inputs, outputs, done, emit):
+    """Break the agent's own reading of what its job told, once; then work as usual."""
+    if (FOLDER / "told").exists():
+        count(kind, spec, inputs, outputs, done, emit)
+        return
+    (FOLDER / "told").touch()
+    (outputs.parent / "events.jsonl").write_text('{"type":"result","sequence":0}\n')
+    time.sleep(3600)
+
+
 def say_nothing(kind, spec, inputs, outputs, done, emit):
     os._exit(3)
 
