@@ -62,6 +62,9 @@ def verdicts(session: Session, settings: AgentSettings) -> list[tuple[SpotCheck,
 
 def _verdict(session: Session, check: SpotCheck, settings: AgentSettings) -> Verdict:
     asked = _repetition_jobs(session, check)
+    shard = session.get(Shard, check.shard)
+    if shard is not None and shard.state == "refused":
+        return Verdict("unable", reason="its shard is refused already")
     if not asked and _numeric_class(session, check) is None:
         return Verdict("unable", reason="its producer did not tell its numeric class")
     since = asked[-1].created_at if asked else check.made_at
@@ -157,6 +160,8 @@ def _distrust(session: Session, name: str, reason: str) -> None:
     if host is None:
         return
     shards = unconfirmed_shards(session, name)
+    if not shards and host.state == "quarantined":
+        return
     for shard in shards:
         shard.state = advance(SHARD, f"shard {shard.sha256[:12]}", shard.state, "refused")
         shard.reason, shard.judged_at = f"its host {name} was found out: {reason}", now(session)

@@ -1,0 +1,200 @@
+"""Shards that another host plays again, and what happens to a host that is found out."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from ringrift.control.domain.spotchecks import Repetition, is_chosen, judge_repetitions
+from ringrift.control.store import datasets
+from ringrift.control.store.tables import Dataset, Event, Host, Job, Shard, SpotCheck
+from tests.control.doubles import ScriptedAgent, sha
+from tests.control.world import CONFIG, World
+
+A, B, C = (Repetition(name, same) for name, same in (("b", True), ("b", False), ("c", False)))
+
+
+@pytest.mark.parametrize(
+    ("repetitions", "third", "overdue", "action", "guilty"),
+    [
+        ([], True, False, "ask", ""),
+        ([], False, True, "unable", ""),
+        ([Repetition("", None)], True, False, "wait", ""),
+        ([Repetition("", None)], True, True, "unable", ""),
+        ([Repetition("", None, "gone", dead=True)], True, False, "unable", ""),
+        ([A], True, False, "same", ""),
+        ([B], True, False, "ask", ""),
+        ([B], False, False, "differs", "a"),
+        ([B, Repetition("", None)], True, False, "wait", ""),
+        ([B, Repetition("", None)], True, True, "differs", "a"),
+        ([B, Repetition("", None, dead=True)], True, False, "differs", "a"),
+        ([B, C], True, False, "differs", "a"),
+        ([B, Repetition("c", True)], True, False, "same", "b"),
+    ],
+)
+def test_two_of_three_hosts_decide(repetitions, third, overdue, action, guilty) -> None:
+    verdict = judge_repetitions("a", repetitions, third=third, overdue=overdue)
+    assert (verdict.action, verdict.guilty) == (action, guilty)
+    assert bool(verdict.reason) == (action in ("differs", "unable") or bool(guilty))
+
+
+def test_one_percent_of_the_shards_is_chosen_by_a_hash_that_hosts_cannot_know() -> None:
+    names = [sha("shard", number) for number in range(20_000)]
+    chosen = {name for name in names if is_chosen(name, "salt", 0.01)}
+    assert 140 < len(chosen) < 260
+    assert chosen == {name for name in names if is_chosen(name, "salt", 0.01)}
+    assert chosen != {name for name in names if is_chosen(name, "other", 0.01)}
+    assert all(is_chosen(name, "salt", 1.0) and not is_chosen(name, "salt", 0.0) for name in names[:50])
+
+
+async def with_agents(world: World, *names: str, numeric_class: str = "x86_64 cpu") -> list[ScriptedAgent]:
+    settings = world.settings
+    agents = type(settings.agents)(**{**vars(settings.agents), "spot_check_share": 1.0})
+    world.context.settings = world.settings = type(settings)(**{**vars(settings), "agents": agents})
+    made = [await world.agent(name) for name in names]
+    await world.write(lambda s: s.execute(text(f"UPDATE agent SET numeric_class = '{numeric_class}'")))
+    return made
+
+
+async def play(world: World, agent: ScriptedAgent) -> list[str]:
+    """Let an agent play one job; return its shards, which are then chosen for checks."""
+    await world.enable()
+    await world.reconcile("selfplay")
+    assignment = (await agent.lease("selfplay")).assignment
+    await agent.do_job(assignment, world.work)
+    await world.reconcile("ingest", "spot checks")
+    found = await world.read(lambda s: s.exec(select(Shard).where(Shard.job == assignment.job)).all())
+    return sorted(shard.sha256 for shard in found)
+
+
+async def repeat(world: World, agent: ScriptedAgent, *, same: bool, times: int = 1) -> int:
+    """Let an agent take repetitions and say how they came out; return how many it got."""
+    got = 0
+    for _ in range(times):
+        assignment = (await agent.lease("repeat")).assignment
+        if assignment is None:
+            break
+        payload = {
+            "kind": "repeat",
+            "config": CONFIG,
+            "shard": assignment.spec["shard"],
+            "same": same,
+            "reason": "" if same else "game 2: move 17 differs",
+            "games": 4,
+        }
+        answer = await agent.report(assignment, 0, payload, [])
+        assert answer.json()["accepted"], answer.text
+        await agent.finish(assignment)
+        got += 1
+    await world.reconcile("spot checks")
+    return got
+
+
+async def checks(world: World) -> list[SpotCheck]:
+    return await world.read(lambda s: list(s.exec(select(SpotCheck).order_by(col(SpotCheck.made_at))).all()))
+
+
+async def state_of(world: World, name: str) -> tuple[str, str]:
+    host = await world.read(lambda s: s.get(Host, name))
+    return host.state, host.reason
+
+
+async def shard_states(world: World) -> dict[str, str]:
+    return await world.read(lambda s: {shard.sha256: shard.state for shard in s.exec(select(Shard)).all()})
+
+
+async def test_a_shard_is_repeated_by_another_host_of_its_numeric_class_and_nobody_else(world: World) -> None:
+    alpha, beta, gamma = await with_agents(world, "alpha", "beta", "gamma")
+    await world.write(
+        lambda s: s.execute(text("UPDATE agent SET numeric_class = 'arm' WHERE host = 'gamma'"))
+    )
+    await play(world, alpha)
+    assert await repeat(world, alpha, same=True) == 0
+    assert await repeat(world, gamma, same=True) == 0
+    assert "needs a host of the numeric class x86_64 cpu" in (await gamma.lease("repeat")).reason
+    assert await repeat(world, beta, same=True, times=9) == 2
+    assert {(row.state, row.host, row.checker) for row in await checks(world)} == {("same", "alpha", "beta")}
+    await world.reconcile("spot checks")
+    assert (await state_of(world, "alpha"))[0] == "ready"
+
+
+async def test_a_lying_producer_is_quarantined_and_its_shards_since_its_last_good_check_are_refused(
+    world: World,
+) -> None:
+    alpha, beta, gamma = await with_agents(world, "alpha", "beta", "gamma")
+    good = await play(world, alpha)
+    assert await repeat(world, beta, same=True, times=2) == 2
+    bad, honest = await play(world, alpha), await play(world, gamma)
+    await world.write(
+        lambda s: s.execute(text(f"UPDATE shard SET state = 'sound' WHERE sha256 = '{bad[0]}'"))
+    )
+    frozen = (await world.write(lambda s: datasets.make_dataset(s, CONFIG, 10**9))).sha256
+    running = (await alpha.lease("selfplay")).assignment
+    await world.write(lambda s: s.execute(text("DELETE FROM spot_check WHERE host = 'gamma'")))
+    others = f"UPDATE job SET state = 'cancelled' WHERE kind = 'repeat' AND subject IN {tuple(honest)}"
+    await world.write(lambda s: s.execute(text(others)))
+    while await repeat(world, beta, same=False) and (await state_of(world, "alpha"))[0] == "ready":
+        await repeat(world, gamma, same=False)
+    state, reason = await state_of(world, "alpha")
+    assert state == "quarantined" and "spot check of shard" in reason
+    assert "beta" in reason and "gamma played it otherwise (game 2: move 17 differs)" in reason.replace(
+        "gamma and beta", "beta and gamma"
+    )
+    states = await shard_states(world)
+    assert {states[name] for name in bad} == {"refused"}
+    assert "refused" not in {states[name] for name in [*good, *honest]}
+    (event,) = await world.read(
+        lambda s: s.exec(select(Event).where(Event.action == "host.distrusted")).all()
+    )
+    assert (event.subject, sorted(event.detail["shards"]), event.detail["refused"]) == ("alpha", bad, 2)
+    assert event.detail["datasets"] == [frozen]
+    job = await world.read(lambda s: s.get(Job, running.job))
+    assert (job.state, job.attempts) == ("queued", 0), "what it held goes to others, at no fault of the work"
+    assert not (await alpha.do_unit(running, 0, world.work)).accepted
+    await world.write(lambda s: datasets.make_dataset(s, CONFIG, 10**9))
+    later = await world.read(lambda s: s.exec(select(Dataset)).all())
+    assert len({item.sha256 for item in later}) == 2, "the next data set is another one, without the refused"
+
+
+async def test_a_lying_checker_is_found_by_the_third_host_and_the_shard_stands(world: World) -> None:
+    alpha, beta, gamma = await with_agents(world, "alpha", "beta", "gamma")
+    await play(world, alpha)
+    assert await repeat(world, beta, same=False) == 1
+    assert await repeat(world, gamma, same=True, times=2) == 2
+    assert (await state_of(world, "beta"))[0] == "quarantined"
+    assert (await state_of(world, "alpha"))[0] == (await state_of(world, "gamma"))[0] == "ready"
+    assert {row.state for row in await checks(world)} == {"same"}
+    assert "refused" not in set((await shard_states(world)).values())
+
+
+async def test_where_no_third_host_can_decide_the_producer_answers_for_its_shard(world: World) -> None:
+    alpha, beta = await with_agents(world, "alpha", "beta")
+    await play(world, alpha)
+    await repeat(world, beta, same=False)
+    state, reason = await state_of(world, "alpha")
+    assert state == "quarantined" and "no third host could decide" in reason
+
+
+async def test_a_check_that_nobody_can_do_in_a_day_is_closed_as_unable(world: World) -> None:
+    (alpha,) = await with_agents(world, "alpha")
+    shards = await play(world, alpha)
+    assert {row.state for row in await checks(world)} == {"waiting"}
+    await world.write(lambda s: s.execute(text("UPDATE job SET created_at = 1 WHERE kind = 'repeat'")))
+    await world.reconcile("spot checks")
+    assert {row.state for row in await checks(world)} == {"unable"}
+    assert all("no other host" in row.reason for row in await checks(world))
+    states = await world.read(
+        lambda s: {x.state for x in s.exec(select(Job).where(Job.kind == "repeat")).all()}
+    )
+    assert states == {"cancelled"} and len(shards) == 2
+
+
+async def test_a_producer_without_a_numeric_class_cannot_be_checked_and_is_not_accused(world: World) -> None:
+    alpha, beta = await with_agents(world, "alpha", "beta", numeric_class="")
+    await play(world, alpha)
+    assert await repeat(world, beta, same=False) == 0
+    assert {(row.state, row.reason) for row in await checks(world)} == {
+        ("unable", "its producer did not tell its numeric class")
+    }
+    assert (await state_of(world, "alpha"))[0] == "ready"
