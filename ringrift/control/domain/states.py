@@ -26,8 +26,8 @@ JOB = _machine(
     queued="leased cancelled",
     leased="queued succeeded failed quarantined cancelled",
     succeeded="",
-    failed="queued",
-    quarantined="queued",
+    failed="queued cancelled",
+    quarantined="queued cancelled",
     cancelled="",
 )
 ASSIGNMENT = _machine(

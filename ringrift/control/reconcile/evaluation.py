@@ -82,7 +82,7 @@ def missing_blocks(settings: EvaluationSettings, session: Session) -> list[tuple
         pieces = blocks_to_hand_out(
             evaluations.covered_blocks(found, existing),
             found.registration.test.max_blocks,
-            sum(job.state in jobs.OPEN for job in existing),
+            sum(job.state in (*jobs.OPEN, *jobs.GIVEN_UP) for job in existing),
             jobs_ahead=settings.jobs_ahead,
             blocks_per_job=settings.blocks_per_job,
         )
