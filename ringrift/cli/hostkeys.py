@@ -56,8 +56,14 @@ def compare_pinned(client: Client, view: HostView) -> HostKey:
     if not found.keys:
         raise Unreachable(found.error or f"{view.name} showed no host key")
     for key in found.keys:
-        if key.fingerprint == view.fingerprint:
+        if key.fingerprint == view.fingerprint and not view.blocked:
             return key
+    if view.blocked:
+        raise HostKeyChanged(
+            f"{view.name} is blocked: {view.reason or 'it showed another key'}; it shows "
+            f"{found.keys[0].fingerprint} now, pinned is {view.fingerprint}",
+            hint=f"after a look at the machine itself: `ringrift-ctl hosts trust {view.name}`",
+        )
     raise HostKeyChanged(
         f"{view.name} shows {found.keys[0].fingerprint}, pinned is {view.fingerprint or 'none'}",
         hint=f"if the machine was rebuilt: `ringrift-ctl hosts trust {view.name}`",

@@ -56,28 +56,36 @@ def cost(hourly: float) -> Text:
 
 def _wide_row(view: op.HostView) -> tuple[object, ...]:
     price = "-" if view.hourly_cost is None else f"{view.hourly_cost:.2f}"
-    words = (
-        gpus(view) if view.gpu_count else "",
-        f"{view.cpus} cpus" if view.cpus else "",
-        f"{view.ram_gb:g} GB RAM" if view.ram_gb else "",
-        f"{view.disk_gb:g} GB disk" if view.disk_gb else "",
-        view.kind,
-        view.role,
-        f"through {view.jump}" if view.jump else view.reachability,
-    )
     return (
         view.name,
         state_text(view.state),
         f"{price} spot" if view.spot else price,
         one_line("; ".join(view.drift) or "-"),
-        one_line(", ".join(word for word in words if word)),
+        one_line(machine(view)),
     )
+
+
+def machine(view: op.HostView) -> str:
+    """Return what a host is declared to be, in words; what is not declared is left out."""
+    words = (
+        gpus(view) if view.gpu_count else "",
+        view.arch,
+        f"{view.cpus} cpus" if view.cpus else "",
+        f"{view.ram_gb:g} GB RAM" if view.ram_gb else "",
+        f"{view.disk_gb:g} GB disk" if view.disk_gb else "",
+        view.kind,
+        view.role,
+        view.provider,
+        view.region,
+        f"through {view.jump}" if view.jump else view.reachability,
+    )
+    return ", ".join(word for word in words if word)
 
 
 def gpus(view: op.HostView) -> str:
     """Return the declared GPUs: `8 x RTX 3090 24 GB`."""
     many = f"{view.gpu_count} x " if view.gpu_count > 1 else ""
-    return f"{many}{view.gpu} {view.vram_gb:g} GB" if view.gpu_count else "-"
+    return f"{many}{view.gpu} {view.vram_gb:g} GB"
 
 
 def running(view: op.HostView) -> str:
@@ -128,13 +136,9 @@ def _key(view: op.HostView) -> str:
 
 def _declared(view: op.HostView) -> list[tuple[str, object]]:
     """Return what an inventory said, and what a look found to be otherwise."""
-    words = (view.kind, view.role, view.provider, view.region, "spot" if view.spot else "")
-    sizes = f"{view.arch or '-'}, {view.cpus or '-'} cpus, {view.ram_gb:g} GB RAM, {view.disk_gb:g} GB disk"
-    pairs: list[tuple[str, object]] = []
-    if view.kind:
-        pairs = [("declared", ", ".join(word for word in words if word)), ("", f"{sizes}, GPU {gpus(view)}")]
+    pairs: list[tuple[str, object]] = [("declared", machine(view))] if view.kind else []
     if view.hourly_cost is not None:
-        pairs.append(("cost", f"${view.hourly_cost:.2f} an hour"))
+        pairs.append(("cost", f"${view.hourly_cost:.2f} an hour{', spot' if view.spot else ''}"))
     if view.labels:
         pairs.append(("labels", ", ".join(f"{name}={value}" for name, value in sorted(view.labels.items()))))
     if view.note:

@@ -161,7 +161,8 @@ def _trust_all(context: typer.Context, yes: bool, json: bool) -> None:
         if found:
             out.note(hosttables.scanned(found))
         if good:
-            confirm(f"Pin these keys of {len(good)} hosts? Their machines must report the same.", yes)
+            names = ", ".join(host.name for host in good)
+            confirm(f"Do the machines themselves report these keys? Then pin those of {names}", yes)
         views = [_pin(client, host) for host in good]
     out.data(views, lambda: hosttables.hosts(views))
     left = [host.name for host in found if not _fits(host)]

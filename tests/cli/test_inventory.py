@@ -210,3 +210,13 @@ def test_hosts_are_one_line_each_in_80_columns_with_their_names_and_states_whole
             [line] = [line for line in lines if host.name in line]
             assert host.state in line and len(line) <= 80
         shown.file = io.StringIO()
+
+
+def test_a_probe_of_a_blocked_host_is_refused_with_the_reason(run, world) -> None:
+    blocked = sample.host(
+        "cpu-01", "unreachable", blocked=True, reason="its host key is revoked: stolen disk"
+    )
+    world.status = world.status.model_copy(update={"hosts": [blocked]})
+    result = run("hosts", "probe", "cpu-01")
+    assert result.exit_code == 7 and "revoked: stolen disk" in result.stderr
+    assert "hosts trust cpu-01" in result.stderr

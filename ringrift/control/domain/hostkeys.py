@@ -25,7 +25,7 @@ def bare_key(public_key: str, what: str = "host_key") -> str:
     except (IndexError, ValueError, binascii.Error) as error:
         raise BadInput(
             f"{what}: it is not an OpenSSH public key",
-            hint="take it from `hosts scan` or the host's .pub file",
+            hint="it is one line, type and base64, as in the machine's .pub file",
         ) from error
     return f"{parts[0]} {parts[1]}"
 
