@@ -147,20 +147,45 @@ def database() -> Finding:
     from ringrift.client.home import home
 
     url = os.environ.get("RINGRIFT_DATABASE_URL")
+    path = home() / "ringrift.db"
     if url:
         kind = url.partition(":")[0]
-        known = kind.partition("+")[0] in ("sqlite", "postgresql", "postgres")
-        return Finding(
-            "database", known, f"{kind} by RINGRIFT_DATABASE_URL", "" if known else "use sqlite or postgresql"
-        )
-    path = home() / "ringrift.db"
+        if kind.partition("+")[0] not in ("sqlite", "postgresql", "postgres"):
+            return Finding("database", False, f"{kind} by RINGRIFT_DATABASE_URL", "use sqlite or postgresql")
+        return _schema(f"{kind} by RINGRIFT_DATABASE_URL")
     if not path.exists():
         return Finding("database", True, f"{path} (made by `ringrift-ctl up`)")
     with path.open("rb") as stream:
-        sound = stream.read(15) in (b"SQLite format 3", b"")
-    return Finding(
-        "database", sound, str(path), "" if sound else "this is no SQLite file: restore it from a backup"
-    )
+        start = stream.read(15)
+    if start not in (b"SQLite format 3", b""):
+        return Finding("database", False, str(path), "this is no SQLite file: restore it from a backup")
+    return _schema(str(path)) if start else Finding("database", True, f"{path} (empty)")
+
+
+def _schema(where: str) -> Finding:
+    """Look at the revision of a database, which `up` would migrate, or refuse when it is newer."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from ringrift.client.home import home
+    from ringrift.control.store import migrate
+    from ringrift.control.store.engine import database_url, environment_problem, open_engines
+
+    engines = open_engines(database_url(home(), os.environ.get("RINGRIFT_DATABASE_URL")))
+    try:
+        found = migrate.revision(engines.reader)
+    except SQLAlchemyError as error:
+        problem = environment_problem(error)
+        return Finding("database", False, problem.message, problem.hint)
+    finally:
+        engines.dispose()
+    if migrate.newer_than_code(found):
+        return Finding(
+            "database",
+            False,
+            f"{where}: schema {found}, newer than this code",
+            "use the newer release, or restore a backup made by this one",
+        )
+    return Finding("database", True, f"{where}: schema {found or 'none yet'}")
 
 
 def ssh() -> Finding:

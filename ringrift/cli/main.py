@@ -12,6 +12,7 @@ from ringrift.cli import (
     configs,
     controller,
     doctor,
+    durability,
     evaluate,
     games,
     hosts,
@@ -38,13 +39,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verbs in (controller, doctor, records, promotion, production, programs, replay, play):
+for verbs in (controller, doctor, durability, records, promotion, production, programs, replay, play):
     app.add_typer(verbs.app)
 for more in (inventory.app, trust.app, batches.verbs):
     hosts.app.add_typer(more)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(batches.app, name="batches")
+app.add_typer(durability.backups, name="backup")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(shares.app, name="shares")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from ringrift.client.home import ControllerRecord, home, is_alive, read_record
-from ringrift.errors import AccessRefused, EnvironmentProblem, Unreachable
+from ringrift.errors import AccessRefused, EnvironmentProblem, RingRiftError, Unreachable
 
 START_SECONDS = 60.0
 """A first start runs the migrations on a slow disk with busy cores: 5-10 s seen."""
@@ -29,19 +30,20 @@ def start_detached(port: int) -> ControllerRecord:
     try:
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         offset = log.stat().st_size if log.exists() else 0
-        pid = _double_fork([sys.executable, "-m", "ringrift.cli.main", "up", "--port", str(port)], log)
+        child = _start([sys.executable, "-m", "ringrift.cli.main", "up", "--port", str(port)], log)
     except OSError as problem:
         raise EnvironmentProblem(f"cannot start a controller in {home()}: {problem}") from None
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         record = read_record()
-        if record and record.pid == pid and _answers(record):
+        if record and record.pid == child.pid and _answers(record):
             return record
-        if not _exists(pid):
-            raise EnvironmentProblem(_last_error(log, offset), hint=f"the whole log: {log}")
+        status = child.poll()
+        if status is not None:
+            raise _failure(status)(_last_error(log, offset), hint=f"the whole log: {log}")
         time.sleep(POLL_SECONDS)
     raise Unreachable(
-        f"the controller (pid {pid}) did not answer within {START_SECONDS:.0f} s", hint=f"see {log}"
+        f"the controller (pid {child.pid}) did not answer within {START_SECONDS:.0f} s", hint=f"see {log}"
     )
 
 
@@ -70,35 +72,25 @@ def stop() -> ControllerRecord | None:
     return record
 
 
-def _double_fork(command: list[str], log: Path) -> int:
-    """Run a command as a child of init, without a terminal; return its process id."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        _become(command, log, writing)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    return int(told)
-
-
-def _become(command: list[str], log: Path, writing: int) -> None:
-    """In the first child: fork again, tell the grandchild's id, and let it become the command."""
+def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own; it outlives us, and init inherits it."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        grandchild = os.fork()
-        if grandchild:
-            os.write(writing, str(grandchild).encode())
-            os._exit(0)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.closerange(3, 256)
-        os.execv(command[0], command)  # noqa: S606 - our own interpreter, fixed arguments
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
     finally:
-        os._exit(127)
+        os.close(descriptor)
+
+
+def _failure(status: int) -> type[RingRiftError]:
+    """Return the branch of errors whose exit status a controller ended with."""
+    branches = (RingRiftError, *RingRiftError.__subclasses__())
+    return next((each for each in branches if each.exit_status == status), EnvironmentProblem)
 
 
 def _answers(record: ControllerRecord) -> bool:
@@ -109,12 +101,6 @@ def _answers(record: ControllerRecord) -> bool:
         return bool(answer.is_success and answer.json()["pid"] == record.pid)
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return False
-
-
-def _exists(pid: int) -> bool:
-    import psutil
-
-    return bool(psutil.pid_exists(pid))
 
 
 def _last_error(log: Path, offset: int) -> str:

@@ -21,7 +21,7 @@ class Mark(NamedTuple):
 _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
     "good": {
         "●": ("ready", "up", "serving", "open"),
-        "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes", "added"),
+        "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes", "added", "verified"),
         "◆": ("champion",),
     },
     "busy": {"◐": ("provisioning", "running", "leased", "baking"), "◇": ("candidate", "planned")},

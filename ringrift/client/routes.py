@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ringrift.errors import BadInput
 from ringrift.protocol import batches as many
+from ringrift.protocol import durability as dw
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 from ringrift.protocol.scheduling import JobChange, JobDetail, ShareSet, SharesView
@@ -311,3 +312,23 @@ def events(after: int | None = None, limit: int | None = None) -> Call[list[op.E
 def verify_audit() -> Call[dict[str, Any]]:
     """Walk the chain of audit rows; the answer says how many hold, or which is the first that fails."""
     return Call("GET", "/v1/audit/verify", dict[str, Any], seconds=60.0)
+
+
+def backups(limit: int = 50) -> Call[list[dw.BackupView]]:
+    return Call("GET", "/v1/backups", list[dw.BackupView], _given(limit=limit))
+
+
+def backup(identity: str) -> Call[dw.BackupView]:
+    return Call("GET", f"/v1/backups/{segment(identity, 'backup')}", dw.BackupView)
+
+
+def begin_backup(request: dw.BackupRequest) -> Call[dw.BackupView]:
+    return Call("POST", "/v1/backups", dw.BackupView, body=request)
+
+
+def retention() -> Call[dw.RetentionView]:
+    return Call("GET", "/v1/retention", dw.RetentionView, seconds=FILE_SECONDS)
+
+
+def order_retention() -> Call[dw.RetentionView]:
+    return Call("POST", "/v1/retention", dw.RetentionView, seconds=FILE_SECONDS)

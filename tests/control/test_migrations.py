@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, inspect, select, text
 from sqlalchemy.engine import URL
-from sqlmodel import Session, SQLModel, select
+from sqlmodel import Session, SQLModel
 
 from ringrift.control.store import migrate
 from ringrift.control.store.clock import now
@@ -18,6 +18,7 @@ from ringrift.control.store.events import record, verify_chain
 from ringrift.control.store.tables import Event, Host
 from ringrift.errors import EnvironmentProblem
 from tests.control.doubles import HOST_KEY
+from tests.control.rows import fill as fill_rows
 
 
 @pytest.fixture
@@ -63,7 +64,57 @@ def test_migrating_again_changes_nothing_and_keeps_data(engines: Engines) -> Non
     with Session(engines.reader) as session:
         assert session.get(Host, "alpha") is not None
         assert verify_chain(session).sound
-        assert session.exec(select(Event.detail)).one() == {"weights": [0.1, None, "ü"]}
+        assert session.execute(select(Event.detail)).scalar_one() == {"weights": [0.1, None, "ü"]}
+
+
+def reflected(engines: Engines) -> MetaData:
+    """Return the tables as the database has them at its present revision, with the types of our code."""
+    found = MetaData()
+    found.reflect(engines.writer)
+    for table in found.tables.values():
+        known = SQLModel.metadata.tables.get(table.name)
+        for column in table.columns if known is not None else ():
+            column.type = known.c[column.name].type
+    return found
+
+
+def contents(engines: Engines, metadata: MetaData) -> dict[str, list[str]]:
+    with engines.reader.connect() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(select(table)).all()))
+            for table in metadata.sorted_tables
+            if table.name != "alembic_version"
+        }
+
+
+def test_up_and_down_with_rows_in_every_table_keep_what_both_revisions_know(engines: Engines) -> None:
+    migrate.downgrade(engines.writer, "0001")
+    old = reflected(engines)
+    with Session(engines.writer) as session:
+        filled = fill_rows(session, old)
+        session.commit()
+    assert set(filled) | {"alembic_version"} == set(old.tables)
+    before = contents(engines, old)
+    assert all(before[name] for name in filled)
+    migrate.upgrade(engines.writer)
+    assert contents(engines, old) == before, "the old columns are as they were"
+    engines.dispose()
+    new = reflected(engines)
+    with Session(engines.writer) as session:
+        for table in reversed(new.sorted_tables):
+            if table.name != "alembic_version":
+                session.connection().execute(table.delete())
+        filled = fill_rows(session, new)
+        session.commit()
+        assert verify_chain(session).sound
+    assert set(filled) == set(SQLModel.metadata.tables)
+    full = contents(engines, old)
+    migrate.downgrade(engines.writer, "0001")
+    assert contents(engines, old) == full, "0002 down keeps what 0001 knows"
+    assert set(reflected(engines).tables) == set(old.tables)
+    migrate.upgrade(engines.writer)
+    with Session(engines.writer) as session:
+        assert verify_chain(session).sound
 
 
 def test_down_and_up_again_with_data(engines: Engines) -> None:

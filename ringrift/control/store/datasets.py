@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
-from ringrift.control.store.tables import Dataset, DatasetShard, Game, Shard
+from ringrift.control.store.tables import Artifact, Dataset, DatasetShard, Game, Shard
 from ringrift.learning.dataset_id import dataset_sha, dataset_shards
 
 
@@ -60,7 +60,9 @@ def shards_of(session: Session, dataset: str) -> list[str]:
 def _newest(session: Session, config: str, window: int) -> list[Shard]:
     query = (
         select(Shard)
+        .join(Artifact, col(Artifact.sha256) == col(Shard.sha256))
         .where(Shard.config == config, Shard.purpose == "selfplay", Shard.state == "sound")
+        .where(col(Artifact.deleted_at).is_(None))
         .order_by(col(Shard.received_at).desc(), col(Shard.sha256))
     )
     chosen: list[Shard] = []
