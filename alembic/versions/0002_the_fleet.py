@@ -92,10 +92,12 @@ def upgrade() -> None:
     _work_tables()
     for name, table, column in INDEXES:
         op.create_index(name, table, [column])
+    op.drop_index("ix_agent_beat_at", table_name="agent")
 
 
 def downgrade() -> None:
     """Drop what `upgrade` made, with its data."""
+    op.create_index("ix_agent_beat_at", "agent", ["beat_at"])
     for name, table, _ in reversed(INDEXES):
         op.drop_index(name, table_name=table)
     for table in reversed(TABLES):

@@ -1,4 +1,4 @@
-"""`ringrift-ctl bench`: how fast this machine plays."""
+"""`ringrift-ctl bench`: how fast this machine plays, and what a controller bears on it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from ringrift.bench.scaling import Scaling
     from ringrift.bench.speed import Speed
     from ringrift.bench.startup import Startup
+    from ringrift.control.bench.measure import ControlFigures
     from ringrift.game.config import GameConfig
 
-app = typer.Typer(help="How fast this machine plays.")
+app = typer.Typer(help="How fast this machine plays, and what a controller bears on it.")
 
 
 @app.callback()
 def group() -> None:
-    """How fast this machine plays."""
+    """How fast this machine plays, and what a controller bears on it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,59 @@ def engine(
     configs = _configs(config)
     report = _measured(configs, seconds, threads, cold)
     output(context, json).data(report, lambda: _drawn(report))
+
+
+@app.command()
+def control(
+    context: typer.Context,
+    agents: Annotated[
+        int, typer.Option(min=8, max=100_000, help="Simulated agents, each on its host.")
+    ] = 10_000,
+    seconds: Annotated[float, typer.Option(min=5, max=3600, help="How long heartbeats are measured.")] = 60.0,
+    connections: Annotated[int, typer.Option(min=8, max=4000, help="Most connections of all agents.")] = 500,
+    database: Annotated[str | None, typer.Option(help="An empty Postgres (SQLite in a new folder).")] = None,
+    json: Json = False,
+) -> None:
+    """Measure one controller: CPU, memory and heartbeats under many agents, results, and a kill -9.
+
+    The agents are simulated by another process over the real socket, with real keys; that process is not
+    counted. They hold one assignment each and beat every 15 seconds. Takes about two minutes more.
+    """
+    import asyncio
+    import os
+    import tempfile
+    from pathlib import Path
+
+    from ringrift.control.bench.measure import measure
+    from ringrift.control.store.engine import DATABASE_URL
+
+    os.environ.pop(DATABASE_URL, None)
+    if database:
+        os.environ[DATABASE_URL] = database
+    note("measuring; first every agent is heard once")
+    with tempfile.TemporaryDirectory(prefix="ringrift-bench-") as folder:
+        figures = asyncio.run(measure(Path(folder), agents, connections, seconds))
+    output(context, json).data(figures, lambda: _controller(figures))
+
+
+def _controller(found: ControlFigures) -> RenderableType:
+    from ringrift.cli.output import fields
+    from ringrift.client.display import size
+
+    single = f"{found.single_results_per_second:,.0f} a second one by one"
+    return fields(
+        (
+            ("machine", found.machine),
+            ("agents", f"{found.agents:,} over {found.connections} connections, {found.database}"),
+            ("heartbeats", f"{found.beats:,} in {found.seconds:.0f} s, {found.failed} failed"),
+            ("CPU", f"{found.cores:.1%} of a core"),
+            ("memory", size(found.memory)),
+            ("heartbeat", f"p50 {found.beat_p50 * 1000:.0f} ms, p99 {found.beat_p99 * 1000:.0f} ms"),
+            ("results", f"{found.results_per_second:,.0f} a second in batches of {found.batch}; {single}"),
+            ("after kill -9", f"first answer {found.first_answer:.1f} s, all {found.everyone_back:.1f} s"),
+            ("false alarms", found.false_alarms),
+        )
+    )
 
 
 def _configs(keys: list[str] | None) -> list[GameConfig]:

@@ -16,7 +16,7 @@ from ringrift.control.store import beats
 from ringrift.errors import EnvironmentProblem, RingRiftError
 from ringrift.protocol.agent import BeatReply, BeatRequest
 
-GATHER_SECONDS = 0.015
+GATHER_SECONDS = 0.02
 MOST = 256
 """Beats of one transaction."""
 

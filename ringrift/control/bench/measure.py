@@ -28,6 +28,8 @@ _UNITS = 8000
 _SINGLE = 1000
 """Units of each reporting agent that are sent one by one, after the others."""
 _WAIT = 180.0
+_SETTINGS = "[hosts]\ndrift_seconds = 86400\n"
+"""Hosts that do not exist cannot be looked at."""
 _FALSE_ALARMS = ("agent.restart", "agent.started")
 
 
@@ -61,6 +63,7 @@ class ControlFigures:
 async def measure(home: Path, agents: int, connections: int, seconds: float) -> ControlFigures:
     """Measure a controller in the empty folder `home`, on the database of `RINGRIFT_DATABASE_URL` if set."""
     prepare_home(home)
+    await asyncio.to_thread((home / "config.toml").write_text, _SETTINGS)
     url = database_url(home, os.environ.get(DATABASE_URL))
     keys = await _with_store(home, lambda store: seed(store, agents, _UNITS, min(SENDERS, agents)))
     file = home / "keys.json"

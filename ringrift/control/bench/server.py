@@ -6,6 +6,7 @@ Everything but SSH is the product's own. Tunnels open at once and stay open.
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from ringrift.control.app import run_controller
 from ringrift.control.domain.ports import Fleet, HostSpec
 from ringrift.errors import Unreachable
 
+OPENING_SECONDS = 30.0
+"""Tunnels come up in the course of this time: logging in over SSH takes its time on many hosts."""
+
 
 class ImaginedFleet:
     """Hosts whose tunnels always stand; nothing else can be done with them."""
@@ -22,6 +26,7 @@ class ImaginedFleet:
     async def hold_tunnel(
         self, host: HostSpec, agents_socket: Path, opened: Callable[[], Awaitable[None]]
     ) -> None:
+        await asyncio.sleep(random.uniform(0.0, OPENING_SECONDS))
         await opened()
         await asyncio.get_running_loop().create_future()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +18,9 @@ from ringrift.control.store.store import Store
 Plan = TypeVar("Plan")
 Step = Callable[[Context], Awaitable[bool]]
 _MAX_PAUSE = 30.0
+_SHORT = 0.02
+_REST, _LONGEST_REST = 50.0, 5.0
+"""What a pass takes above `_SHORT` seconds is followed by a rest so many times as long, up to the longest."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,17 @@ class Complaints:
 
 
 async def run_forever(reconciler: Reconciler, context: Context, log: logging.Logger) -> None:
-    """Make passes for ever: at once when woken or after a change, else at a pace; retry a failing one."""
+    """Make passes for ever: at once when woken or after a change, else at a pace; retry a failing one.
+
+    After each pass it rests, so that it takes a small share of the time however large the fleet is.
+    """
     wake = asyncio.Event()
     context.wakers.append(wake)
     complaints = Complaints(log, reconciler.name)
     while True:
         pause = context.settings.limits.pass_seconds
         wake.clear()
+        began = time.monotonic()
         try:
             with leading(context.epoch):
                 if context.leading and await reconciler.step(context):
@@ -90,7 +98,9 @@ async def run_forever(reconciler: Reconciler, context: Context, log: logging.Log
             complaints.clear()
         except Exception as error:
             pause = min(_MAX_PAUSE, pause * 2 ** min(complaints.add(error), 10))
+        rest = min(_LONGEST_REST, max(0.0, time.monotonic() - began - _SHORT) * _REST)
+        await asyncio.sleep(rest)
         try:
-            await asyncio.wait_for(wake.wait(), pause)
+            await asyncio.wait_for(wake.wait(), max(0.0, pause - rest))
         except TimeoutError:
             continue

@@ -16,6 +16,8 @@ from ringrift.control.store.tables import Host, Operation
 
 _PREFIX = "look:"
 _AT_ONCE = 8
+_CONSIDERED = 500
+"""Of the hosts that were not looked at for longest, so many are asked whether they are due."""
 
 
 async def step(context: Context) -> bool:
@@ -47,6 +49,7 @@ def _due(session: Session, every: float) -> list[str]:
         select(Host.name, Host.drift_at)
         .where(col(Host.blocked).is_(False), col(Host.name).not_in(busy), reachable | fresh)
         .order_by(col(Host.drift_at).is_not(None), col(Host.drift_at))
+        .limit(_CONSIDERED)
     )
     time = now(session)
     return [name for name, looked_at in session.exec(query).all() if due(time, looked_at, every, name)]

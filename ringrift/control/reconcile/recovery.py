@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.health import age_text
@@ -36,19 +37,16 @@ async def step(context: Context) -> bool:
 def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, float]]:
     """Return ready hosts with an open tunnel whose agent is down, and was not restarted just now."""
     time = now(session)
+    heard = func.coalesce(Agent.beat_at, Agent.enrolled_at)
+    restarted = col(Host.restarted_at)
     query = (
-        select(Host, Agent)
+        select(Host, heard)
         .join(Agent, col(Agent.host) == col(Host.name))
-        .where(col(Agent.revoked_at).is_(None), col(Host.state).in_(("ready", "draining")))
-        .where(Host.tunnel == "open")
+        .where(col(Agent.revoked_at).is_(None), heard < time - settings.down_seconds)
+        .where(col(Host.state).in_(("ready", "draining")), Host.tunnel == "open")
+        .where(restarted.is_(None) | (restarted < time - settings.restart_seconds))
     )
-    found: list[tuple[Host, float]] = []
-    for host, agent in session.exec(query).all():
-        age = time - (agent.beat_at if agent.beat_at is not None else agent.enrolled_at)
-        waited = time - host.restarted_at if host.restarted_at is not None else None
-        if age > settings.down_seconds and (waited is None or waited > settings.restart_seconds):
-            found.append((host, age))
-    return found
+    return [(host, time - at) for host, at in session.exec(query).all()]
 
 
 def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:

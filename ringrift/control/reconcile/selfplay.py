@@ -14,7 +14,7 @@ from ringrift.control.reconcile.training import limits
 from ringrift.control.settings import Settings
 from ringrift.control.store import jobs, learning, shares
 from ringrift.control.store.ids import new_id, new_seed
-from ringrift.control.store.leasing import fleet_load
+from ringrift.control.store.leasing import free_slots
 from ringrift.control.store.tables import Job
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
 
@@ -35,7 +35,7 @@ def decide(settings: Settings, session: Session) -> list[Plan]:
     enabled = learning.enabled_configs(session)
     champions = learning.champions(session)
     facts = learning.training_facts(session, settings.training.max_data_age)
-    free = sum(agent.slots - agent.running for agent in fleet_load(session, settings.agents).agents)
+    free = free_slots(session, settings.agents)
     drained = shares.drain_rates(session)
     query = select(Job).where(Job.kind == "selfplay", Job.state == "queued")
     queued: dict[str, int] = {}

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import func
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -123,6 +124,20 @@ def fleet_load(session: Session, settings: AgentSettings) -> FleetLoad:
         shares.recent_use(session),
         shares.unserved(session),
     )
+
+
+def free_slots(session: Session, settings: AgentSettings) -> int:
+    """Return how many more assignments the agents that take work could run now."""
+    fresh = now(session) - settings.down_seconds
+    takes = (col(Agent.revoked_at).is_(None), col(Agent.beat_at) >= fresh, col(Host.state).not_in(_REFUSING))
+    slots = select(func.coalesce(func.sum(Host.slots), 0)).join(Agent, col(Agent.host) == col(Host.name))
+    running = (
+        select(func.count(col(Assignment.id)))
+        .join(Agent, col(Agent.id) == col(Assignment.agent))
+        .join(Host, col(Host.name) == col(Agent.host))
+        .where(Assignment.state == "running")
+    )
+    return int(session.exec(slots.where(*takes)).one()) - session.exec(running.where(*takes)).one()
 
 
 def _held(session: Session, agent: str | None = None) -> dict[str, list[tuple[str, str, Needs]]]:

@@ -124,7 +124,8 @@ class Agent(SQLModel, table=True):
     public_key: str
     enrolled_at: float = seconds()
     revoked_at: float | None = seconds(default=None)
-    beat_at: float | None = seconds(default=None, index=True)
+    beat_at: float | None = seconds(default=None)
+    """Without an index: every heartbeat would have to move its entry."""
     version: str = ""
     release: str = ""
     incarnation: str = ""
