@@ -13,6 +13,7 @@ import importlib.metadata
 import importlib.util
 import io
 import os
+import threading
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ RECORD = f"{DIST_INFO}/RECORD"
 _DATE = (1980, 1, 1, 0, 0, 0)
 _COMPILED = (".pyc", ".pyo", ".nbi", ".nbc")
 _EXTRAS = ("agent", "inference")
+_building = threading.Lock()
+"""Many hosts are provisioned at once, with one release."""
 _KERNELS = ("ringrift/game/", "ringrift/nets/", "ringrift/players/")
 
 
@@ -57,7 +60,11 @@ def build(home: Path, source: Path | None = None) -> Release:
 
     `source` is the folder that holds our packages; by default the one that they are imported from.
     """
-    source = source or package_folder()
+    with _building:
+        return _build(home, source or package_folder())
+
+
+def _build(home: Path, source: Path) -> Release:
     try:
         seen = tuple((name, path, *_change(path)) for name, path in _sources(source))
         release = _built(home, source, seen, _change(source / "pyproject.toml", missing=True))
@@ -65,7 +72,7 @@ def build(home: Path, source: Path | None = None) -> Release:
         raise EnvironmentProblem(f"our own packages cannot be read: {error}", hint="try again") from None
     if not release.path.exists():
         _built.cache_clear()
-        return build(home, source)
+        return _build(home, source)
     return release
 
 
@@ -150,12 +157,21 @@ def _sources(source: Path) -> Iterator[tuple[str, Path]]:
     for package in PACKAGES:
         if not (source / package / "__init__.py").is_file():
             raise EnvironmentProblem(f"{source} holds no package {package}", hint="install ringrift anew")
-        for path in sorted((source / package).rglob("*")):
-            relative = path.relative_to(source)
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-            wanted = path.is_file() and not hidden and path.suffix not in _COMPILED
-            if wanted and not relative.as_posix().startswith(LEFT_OUT):
-                yield relative.as_posix(), path
+        yield from _files(source / package, package)
+
+
+def _files(folder: Path, name: str) -> Iterator[tuple[str, Path]]:
+    """Yield what belongs into a wheel of a folder, sorted; this is done for every host that is looked at."""
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        inside = f"{name}/{entry.name}"
+        if entry.name.startswith(".") or entry.name == "__pycache__" or f"{inside}/".startswith(LEFT_OUT):
+            continue
+        if entry.is_dir():
+            yield from _files(folder / entry.name, inside)
+        elif not entry.name.endswith(_COMPILED):
+            yield inside, folder / entry.name
 
 
 def _metadata(requirements: dict[str, tuple[str, ...]]) -> str:
