@@ -25,9 +25,9 @@ _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
         "◆": ("champion",),
     },
     "busy": {"◐": ("provisioning", "running", "leased", "baking"), "◇": ("candidate", "planned")},
-    "warn": {"▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning")},
+    "warn": {"▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning", "owed")},
     "bad": {
-        "✖": ("unreachable", "down", "failed", "rejected", "unhealthy", "no", "refused"),
+        "✖": ("unreachable", "down", "failed", "rejected", "unhealthy", "no", "refused", "halted"),
         "■": ("quarantined",),
     },
     "dim": {
