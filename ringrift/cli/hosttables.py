@@ -128,6 +128,8 @@ def host(view: op.HostView) -> RenderableType:
 
 
 def _key(view: op.HostView) -> str:
+    if view.key_how == "ca" and not view.blocked:
+        return f"none pinned, known by its certificate since {age(view.key_age)}"
     if not view.pinned:
         return f"none pinned{f', expected {view.fingerprint}' if view.fingerprint else ''}"
     how = f" ({view.key_how}, {view.confirmed_by}, {age(view.key_age)} ago)" if view.key_how else ""

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from sqlalchemy import update
 
-from ringrift.control.store import fleet
+from ringrift.control.store import fleet, hostkeys
 from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Host
 from ringrift.errors import Refused, Unreachable
@@ -17,6 +17,7 @@ from tests.control.doubles import HOST_KEY, OTHER_KEY
 from tests.control.test_operators_api import HOST
 from tests.control.world import World
 
+SAMPLE = Path(__file__).parents[2].parent / "shared" / "requirements" / "hosts_sample.yaml"
 TEXT = (Path(__file__).parents[1] / "data" / "inventory.yaml").read_text()
 WRONG = TEXT.replace("cpus: 8\n", "cpus: 0\n")
 REVOKED = {"reason": "the disk was stolen"}
@@ -178,6 +179,32 @@ async def test_an_authority_stands_in_for_a_pinned_key(world: World) -> None:
     await world.post("/host-authorities", {"public_key": OTHER_KEY})
     spec = await world.read(lambda s: host_spec(s, fleet.get_host(s, "mac-desktop-01")))
     assert spec.host_key == "" and spec.authorities == (OTHER_KEY,)
+    for _ in range(2):
+        await world.write(lambda s: hostkeys.vouched(s, fleet.get_host(s, "mac-desktop-01")))
+    view = await world.get("/hosts/mac-desktop-01")
+    assert (view["pinned"], view["key_how"]) == (True, "ca")
+    assert (await audit(world)).count("host.vouched") == 1
+    assert "mac-desktop-01" not in {row["name"] for row in await world.post("/host-keys/scan", {})}
+
+
+async def test_a_host_that_others_are_reached_through_is_not_removed(world: World) -> None:
+    await import_(world)
+    refused = await world.post("/hosts/gh200-01/remove", status=409)
+    assert refused["error"]["message"] == "host cpu-01 is reached through gh200-01"
+    await world.post("/hosts/cpu-01/remove")
+    assert (await world.post("/hosts/gh200-01/remove"))["state"] == "retired"
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the reference inventory ../shared is not here")
+async def test_the_two_wrong_rows_of_the_sample_are_caught_by_asking_the_machines(world: World) -> None:
+    assert (await import_(world, SAMPLE.read_text()))["done"]
+    exited = {"spot-2080ti-01": "203.0.113.10:13106", "spot-5080-01": "203.0.113.15:15721"}
+    for place in exited.values():
+        world.fleet.fail("scan", Unreachable("it does not answer"), subject=place)
+    await world.post("/host-keys/scan", {})
+    wrong = await world.get("/hosts?state=unreachable")
+    told = {view["name"]: view["reason"] for view in wrong if view["reason"].startswith("declared ready")}
+    assert told == dict.fromkeys(exited, "declared ready, but it does not answer")
 
 
 async def test_a_circle_of_jump_hosts_is_refused_also_where_rows_say_it(world: World) -> None:

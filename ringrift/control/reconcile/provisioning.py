@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from ringrift.control.domain.ports import HostSpec, ProvisionOutcome, StepEvent, StepReport
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import fleet, operations
+from ringrift.control.store import fleet, hostkeys, operations
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.hostspecs import host_spec
@@ -90,6 +90,7 @@ def _installed(session: Session, operation: Operation, token: str, outcome: Prov
     host = fleet.get_host(session, operation.host)
     host.release, host.facts = outcome.release, dict(outcome.facts)
     session.add(host)
+    hostkeys.vouched(session, host)
     return now(session)
 
 

@@ -7,13 +7,18 @@ from sqlmodel import Session, col, select
 from ringrift.control.domain.hostkeys import bare_key, fingerprint
 from ringrift.control.domain.inventory import trust_command
 from ringrift.control.store.clock import now
-from ringrift.control.store.events import record
+from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.fleet import get_host, set_state
 from ringrift.control.store.tables import Host, HostAuthority, HostKey, RevokedKey
 from ringrift.errors import HostKeyChanged, NotFound, Refused
 
 OPERATOR, AUTHORITY, FIRST_CONTACT = "operator", "ca", "first-contact"
 """How a key was confirmed: compared with a fingerprint, by an authority, or by a look at what was shown."""
+
+
+def trusted(host: Host) -> bool:
+    """Tell whether its machine is known: by a pinned key, or by a certificate at an earlier login."""
+    return bool(host.host_key) or host.key_how == AUTHORITY
 
 
 def pin(
@@ -51,6 +56,14 @@ def pin(
     session.add(host)
     if host.release is None and host.state in ("new", "unreachable"):
         set_state(session, host, "new", "", actor)
+
+
+def vouched(session: Session, host: Host) -> None:
+    """Note that a host without a pinned key was logged in to: an authority's certificate told who it is."""
+    if not host.host_key and host.key_how != AUTHORITY:
+        host.key_how, host.key_at, host.confirmed_by = AUTHORITY, now(session), "certificate"
+        session.add(host)
+        record(session, CONTROLLER, "host.vouched", host.name)
 
 
 def pinned_keys(session: Session, name: str) -> list[HostKey]:

@@ -145,6 +145,9 @@ def _remove(session: Session, host: Host, actor: str) -> None:
         raise Refused(
             f"host {host.name} has work under way", hint=f"first: ringrift-ctl hosts drain {host.name}"
         )
+    behind = session.exec(select(Host.name).where(Host.jump == host.name, Host.state != "retired")).first()
+    if behind is not None:
+        raise Refused(f"host {behind} is reached through {host.name}", hint=f"remove {behind} first")
     busy = next((op for op in operations.running_operations(session) if op.host == host.name), None)
     if busy is not None:
         raise Refused(f"{busy.kind} {busy.id} is under way on {host.name}", hint="wait for its end")

@@ -126,8 +126,8 @@ def _places(session: Session, names: list[str]) -> list[_Place]:
     if names:
         hosts = [fleet.get_host(session, name) for name in names]
     else:
-        query = select(Host).where(Host.state != "retired", Host.host_key == "")
-        hosts = list(session.exec(query.order_by(col(Host.name))).all())
+        query = select(Host).where(Host.state != "retired").order_by(col(Host.name))
+        hosts = [host for host in session.exec(query).all() if not hostkeys.trusted(host)]
     return [_place(session, host) for host in hosts]
 
 

@@ -14,6 +14,7 @@ from ringrift.control.settings import AgentSettings
 from ringrift.control.store.clock import now, timestamp
 from ringrift.control.store.debts import open_debts
 from ringrift.control.store.fleet import get_host, history
+from ringrift.control.store.hostkeys import trusted
 from ringrift.control.store.tables import Agent, Assignment, Host, Job, Operation, Result
 from ringrift.protocol.agent import Telemetry
 from ringrift.protocol.hosts import HostStateView
@@ -141,7 +142,7 @@ def _view(host: Host, fleet: _Fleet, settings: AgentSettings) -> HostView:
 def _declared(host: Host, time: float) -> dict[str, Any]:
     """Return what a host's row tells about the machine, its key, its price and its drift."""
     return host.model_dump(include=_SHOWN) | {
-        "pinned": bool(host.host_key),
+        "pinned": trusted(host),
         "region": host.declared.get("region") or "",
         "note": host.declared.get("note") or "",
         "key_age": None if host.key_at is None else time - host.key_at,
@@ -191,7 +192,7 @@ def host_why(session: Session, name: str, settings: AgentSettings) -> WhyView:
         idle_reason=view.idle_reason,
         blocked=host.blocked,
         provisioned=host.release is not None,
-        pinned=bool(host.host_key),
+        pinned=trusted(host),
         facts=[*_owed(session, name), *(f"drift: {line}" for line in host.drift), *changes],
     )
     return why_host(facts)
