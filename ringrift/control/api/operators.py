@@ -40,7 +40,8 @@ def operators_app(context: Context, token: str) -> FastAPI:
         return {"pid": os.getpid(), "home": str(context.home), "version": ringrift.__version__}
 
     guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(_bearer(token))])
-    for room in (batches, durability, fleet, games, hostkeys, inventory, learning, production, scheduling, work):
+    hosts = (batches, fleet, hostkeys, inventory)
+    for room in (*hosts, durability, games, learning, production, scheduling, work):
         room.add_routes(guarded, context)
     app.include_router(guarded)
     return app
