@@ -7,7 +7,7 @@
 `start` is idempotent: the same program with the same environment running already is left alone, another one
 is replaced. One copy per name is held by a file lock. `stop` signals recorded process ids only, after
 checking their start times. Every verb prints one JSON line. Files in DIR: `NAME.json` (state), `NAME.lock`,
-`NAME.log` and `NAME.log.1`. Standard library only. A reboot ends it; the controller starts it again.
+`NAME.log` and `NAME.log.1`. Standard library only. A reboot ends it; cron or the controller starts it again.
 """
 
 from __future__ import annotations

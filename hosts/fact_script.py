@@ -21,7 +21,7 @@ def probe() -> str:
 
 
 SCRIPT = r"""set -u
-export LC_ALL=C
+export LC_ALL=C PATH="$PATH:/usr/local/bin:/opt/homebrew/bin"
 nonce=$1 root=$2 python=$3 question=$4 probe=$5
 case $root in
   '~') root=$HOME ;;
