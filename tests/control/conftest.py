@@ -17,6 +17,7 @@ from ringrift.control.settings import Settings
 from ringrift.control.store import migrate
 from ringrift.control.store.engine import database_url, open_engines
 from ringrift.control.store.store import Store
+from tests.control.buckets import s3 as s3
 from tests.control.world import World, small_settings
 
 HOW_TO_GET_POSTGRES = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,26 +14,8 @@ from ringrift.control.bucket import Bucket
 from ringrift.control.objects import Folder, Objects, digest_of, open_objects
 from ringrift.control.settings import LimitSettings
 from ringrift.errors import BadInput, CorruptData, NotFound, Unreachable
+from tests.control.buckets import SECRET
 from tests.control.doubles import shard
-
-SECRET = "planted-secret-key"
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """Address of an S3 service with the bucket `ours`, on loopback."""
-    server_module = pytest.importorskip(
-        "moto.server", reason="an S3 service for the tests: pip install 'moto[s3]' flask flask-cors"
-    )
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "planted-id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        httpx.put(f"http://{host}:{port}/ours", trust_env=False).raise_for_status()
-        yield f"s3://ours/some/prefix?endpoint=http://{host}:{port}&region=us-east-1&path_style=1"
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "memory", "local", "s3"])
@@ -45,7 +26,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
         return Bucket(MemoryStore(), "memory")
     if request.param == "local":
         return Bucket(LocalStore(tmp_path / "local", mkdir=True), "local")
-    return open_objects(request.getfixturevalue("s3"))
+    address: str = request.getfixturevalue("s3")
+    return open_objects(address.replace("some/prefix", f"some/prefix/{tmp_path.name}"))
 
 
 @pytest.fixture

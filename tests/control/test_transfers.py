@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 import httpx
 import pytest
 
+from ringrift.control.objects import open_objects
 from ringrift.control.store.artifacts import mark_deleted
 from ringrift.control.store.tables import Artifact
 from ringrift.protocol import agent as wire
@@ -129,10 +129,54 @@ async def test_a_removed_artifact_says_so_and_comes_back_when_it_is_sent_again(w
     assert (await world.read(lambda s: s.get(Artifact, name))).deleted_at is None
 
 
-async def test_in_a_folder_there_is_no_address_and_without_an_assignment_none_at_all(world: World) -> None:
-    alpha = await world.agent("alpha")
-    path = f"{wire.ARTIFACTS}/{name_of(b'')}/url?method=put"
-    headers = alpha.signed(wire.signing_text("GET", path, b""))
-    assert (await alpha.http.get(path, headers=headers)).status_code == 401
-    answer = json.loads((await alpha.http.get(path, headers=headers)).content)
-    assert "no running assignment" in answer["error"]["message"]
+class TestBucket:
+    """With a bucket, large files go there directly; the controller keeps the receipts."""
+
+    @staticmethod
+    async def ask(agent: ScriptedAgent, verb: str, where: str) -> httpx.Response:
+        path = f"{wire.ARTIFACTS}/{where}"
+        headers = agent.signed(wire.signing_text(verb, path, b"")) | agent.shown
+        return await agent.http.request(verb, path, headers=headers)
+
+    async def worker(self, world: World) -> ScriptedAgent:
+        alpha = await world.agent("alpha")
+        await world.enable()
+        await world.reconcile_pipeline()
+        assert (await alpha.lease()).assignment is not None
+        return alpha
+
+    async def test_a_file_counts_when_the_controller_has_checked_it(self, world: World, s3: str) -> None:
+        world.context.artifacts.objects = open_objects(s3)
+        alpha, content = await self.worker(world), shard("from afar")
+        name = name_of(content)
+        address = (await self.ask(alpha, "GET", f"{name}/url?method=put")).json()
+        assert address["seconds"] == 900
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.put(address["url"], content=content)).is_success
+        assert (await alpha.download(name)).status_code == 404, "nobody has looked at it yet"
+        assert (await self.ask(alpha, "POST", f"{name}/claim")).json() == {
+            "sha256": name,
+            "size": len(content),
+        }
+        assert (await alpha.download(name)).content == content
+        assert (await self.ask(alpha, "POST", f"{name}/claim")).status_code == 404, "it was taken away"
+
+    async def test_a_file_that_is_not_what_it_claims_is_refused(self, world: World, s3: str) -> None:
+        world.context.artifacts.objects = open_objects(s3)
+        alpha, name = await self.worker(world), name_of(shard("promised"))
+        address = (await self.ask(alpha, "GET", f"{name}/url?method=put")).json()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.put(address["url"], content=shard("another"))).is_success
+        refused = await self.ask(alpha, "POST", f"{name}/claim")
+        assert refused.status_code == 422 and "it arrived as" in refused.json()["error"]["message"]
+        assert (await alpha.download(name)).status_code == 404
+
+    async def test_an_address_needs_an_assignment_that_needs_the_file(self, world: World) -> None:
+        idle = await world.agent("beta")
+        assert (await self.ask(idle, "GET", f"{name_of(b'')}/url?method=put")).status_code == 401
+        alpha = await self.worker(world)
+        folder = await self.ask(alpha, "GET", f"{name_of(b'')}/url?method=put")
+        assert folder.json()["url"] is None, "a folder has no addresses"
+        assert (await self.ask(alpha, "GET", f"{name_of(b'')}/url?method=get")).status_code == 401
+        claim = await self.ask(alpha, "POST", f"{name_of(b'')}/claim")
+        assert claim.status_code == 409 and "in a folder" in claim.json()["error"]["message"]

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse
+from sqlmodel import Session
 from starlette.requests import ClientDisconnect
 
 from ringrift.control.api.signatures import bounded_body, signed_body, signed_upload
@@ -24,10 +25,10 @@ from ringrift.control.store.artifacts import (
     note_artifact,
     note_quarantine,
     require_artifact,
-    require_assignment,
     stored_size,
 )
-from ringrift.errors import CorruptData, Refused
+from ringrift.control.store.credentials import require_fetch, require_put
+from ringrift.errors import AccessRefused, CorruptData, Refused
 from ringrift.protocol.agent import (
     ARTIFACTS,
     ASSIGNMENT_HEADER,
@@ -52,7 +53,9 @@ def add_routes(app: FastAPI, context: Context) -> None:
 def _download(app: FastAPI, context: Context) -> None:
     @app.get(ARTIFACTS + "/{sha256}")
     async def download(sha256: str, request: Request) -> FileResponse:
-        await signed_body(request, context.store, 0)
+        agent, _ = await signed_body(request, context.store, 0)
+        shown = request.headers.get(ASSIGNMENT_HEADER, "")
+        await context.store.read(lambda s: require_fetch(s, agent, shown, sha256))
         return await file_response(context, sha256)
 
 
@@ -78,8 +81,10 @@ def _upload(app: FastAPI, context: Context) -> None:
         key_of(sha256)
         if offset is None:
             agent = await signed_upload(request, context.store, sha256)
+            await _require_put(context, request, agent)
             return await _whole(context, sha256, agent, request)
         agent, chunk = await _chunk(context, request)
+        await _require_put(context, request, agent)
         size = await context.store.read(lambda s: stored_size(s, sha256))
         if last and size == offset + len(chunk):
             return ArtifactReceipt(sha256=sha256, size=size)
@@ -87,6 +92,11 @@ def _upload(app: FastAPI, context: Context) -> None:
         if not last:
             return PartialUpload(received=received)
         return await _finished(context, sha256, agent)
+
+
+async def _require_put(context: Context, request: Request, agent: str) -> None:
+    shown = request.headers.get(ASSIGNMENT_HEADER, "")
+    await context.store.read(lambda s: require_put(s, agent, shown))
 
 
 async def _chunk(context: Context, request: Request) -> tuple[str, bytes]:
@@ -136,9 +146,7 @@ def _bucket(app: FastAPI, context: Context) -> None:
     async def address(sha256: str, method: Literal["get", "put"], request: Request) -> ArtifactUrl:
         agent, _ = await signed_body(request, context.store, 0)
         shown = request.headers.get(ASSIGNMENT_HEADER, "")
-        await context.store.read(lambda s: require_assignment(s, shown, agent))
-        if method == "get":
-            await context.store.read(lambda s: require_artifact(s, sha256))
+        await context.store.read(lambda s: _require_right(s, agent, shown, method, sha256))
         key = key_of(sha256) if method == "get" else _staged(sha256, agent)
         url = await context.artifacts.objects.sign(method.upper(), key, URL_SECONDS)
         return ArtifactUrl(url=url, seconds=URL_SECONDS)
@@ -158,6 +166,17 @@ def _bucket(app: FastAPI, context: Context) -> None:
         receipt = await _receipt(context, sha256, agent, size)
         await objects.delete(key)
         return receipt
+
+
+def _require_right(session: Session, agent: str, shown: str, method: str, sha256: str) -> None:
+    """Raise unless an assignment whose credential is shown may fetch this file, or put files."""
+    if not shown:
+        raise AccessRefused("no assignment is named", hint="show its credential")
+    if method == "put":
+        require_put(session, agent, shown)
+    else:
+        require_fetch(session, agent, shown, sha256)
+        require_artifact(session, sha256)
 
 
 def _staged(sha256: str, agent: str) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 from sqlmodel import Session
 
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
-from ringrift.control.store.tables import Artifact, Assignment, Setting
-from ringrift.errors import AccessRefused, NotFound, Unreachable
+from ringrift.control.store.tables import Artifact, Setting
+from ringrift.errors import NotFound, Unreachable
 
 REMOVAL = "retention.removal"
 """Which artifacts' files are being removed, and until when: `{"until": seconds, "artifacts": [sha256]}`."""
@@ -55,18 +52,6 @@ def stored_size(session: Session, sha256: str) -> int | None:
     """Return the size of a stored artifact in bytes; None when it is not stored."""
     row = session.get(Artifact, sha256)
     return row.size if row is not None and row.deleted_at is None else None
-
-
-def require_assignment(session: Session, shown: str, agent: str) -> Assignment:
-    """Return the running assignment that `<assignment>:<credential>` names; `AccessRefused` otherwise."""
-    name, _, secret = shown.partition(":")
-    row = session.get(Assignment, name)
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    if row is None or row.agent != agent or row.state != "running" or not row.credential:
-        raise AccessRefused("no running assignment of this agent is named")
-    if not hmac.compare_digest(digest, row.credential):
-        raise AccessRefused("the credential is not that of the assignment")
-    return row
 
 
 def begin_removal(session: Session, wanted: list[str], seconds: float) -> list[str]:
