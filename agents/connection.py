@@ -11,13 +11,22 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from ringrift.errors import AccessRefused, BadInput, NotFound, RingRiftError, Unreachable, error_classes
+from ringrift.errors import (
+    AccessRefused,
+    BadInput,
+    NotFound,
+    RingRiftError,
+    SessionUnknown,
+    Unreachable,
+    error_classes,
+)
+from ringrift.protocol.sessions import CHALLENGE_HEADER
 
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 """Seconds for a small request. A transfer may be silent for as long between two pieces."""
@@ -49,6 +58,8 @@ class Connection:
         self._guard = threading.Lock()
         self._client: httpx.Client | None = None
         self._stamp: tuple[int, int] | None = None
+        self.on_session_unknown: Callable[[str], None] = lambda _: None
+        """Called with the challenge for the next hello when the controller does not know the session."""
 
     def stamp(self) -> tuple[int, int] | None:
         """Identify the present content of the address file; None while there is none."""
@@ -62,7 +73,7 @@ class Connection:
         """Send one request and read the answer; raise a `RingRiftError` for anything but success."""
         with self._talking() as client:
             response = client.request(method, path, headers=headers, content=content)
-        _raise_for(response)
+        self._raise_for(response)
         return response
 
     @contextlib.contextmanager
@@ -71,8 +82,15 @@ class Connection:
         with self._talking() as client, client.stream("GET", path, headers=headers) as response:
             if response.is_error:
                 response.read()
-                _raise_for(response)
+                self._raise_for(response)
             yield response
+
+    def _raise_for(self, response: httpx.Response) -> None:
+        try:
+            _raise_for(response)
+        except SessionUnknown as error:
+            self.on_session_unknown(error.challenge)
+            raise
 
     def wait_for_change(self, seconds: float, stop: threading.Event) -> None:
         """Wait, but no longer than until the address changes or `stop` is set."""
@@ -135,6 +153,8 @@ def _raise_for(response: httpx.Response) -> None:
     if status >= 500 or status in (408, 429):
         raise Unreachable(f"the controller answered {status} to {where}: {message}")
     if status in (401, 403):
+        if code == SessionUnknown.code:
+            raise SessionUnknown(message, challenge=response.headers.get(CHALLENGE_HEADER, ""))
         kind = error_classes().get(code, AccessRefused)
         raise (kind if issubclass(kind, AccessRefused) else AccessRefused)(message)
     if status == 404:

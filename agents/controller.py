@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from typing import TypeVar
 
+import httpx
 from pydantic import BaseModel
 
 from agents.connection import Connection
 from agents.identity import Identity
+from agents.session import Session, digest
 from agents.transfer import Files, read_answer
-from ringrift.errors import AccessRefused, Unreachable
+from ringrift.errors import AccessRefused, SessionUnknown, Unreachable
 from ringrift.protocol import agent as wire
+from ringrift.protocol.sessions import RESULTS_BATCH, ResultAnswer, ResultAnswers, ResultBatch
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 AWAY = (Unreachable, AccessRefused)
@@ -30,7 +33,8 @@ class Controller:
 
     def __init__(self, connection: Connection, identity: Identity) -> None:
         self.connection = connection
-        self._identity = identity
+        self._session = Session(connection, identity)
+        self.incarnation = self._session.incarnation
 
     def beat(self, request: wire.BeatRequest) -> wire.BeatReply:
         return self._post(wire.BEAT, request, wire.BeatReply)
@@ -41,6 +45,11 @@ class Controller:
     def result(self, request: wire.ResultRequest) -> wire.ResultReply:
         return self._post(wire.RESULTS, request, wire.ResultReply)
 
+    def results(self, requests: Sequence[wire.ResultRequest]) -> list[ResultAnswer]:
+        """Report several units in one request; each is answered on its own, in this order."""
+        batch = ResultBatch(results=list(requests))
+        return self._post(RESULTS_BATCH, batch, ResultAnswers).answers
+
     def finish(self, request: wire.FinishRequest) -> wire.FinishReply:
         return self._post(wire.FINISH, request, wire.FinishReply)
 
@@ -50,11 +59,16 @@ class Controller:
 
     def signed(self, method: str, path: str, body: bytes | str) -> dict[str, str]:
         """Return the headers that sign a request; `body` is its content, or the SHA-256 of it."""
-        digest = body if isinstance(body, str) else hashlib.sha256(body).hexdigest()
-        signature = self._identity.sign(wire.streaming_signing_text(method, path, digest))
-        return {wire.AGENT_HEADER: self._identity.agent, wire.SIGNATURE_HEADER: signature}
+        return self._session.headers(method, path, digest(body))
 
     def _post(self, path: str, request: BaseModel, answer: type[_Answer]) -> _Answer:
         body = request.model_dump_json().encode()
+        try:
+            response = self._send(path, body)
+        except SessionUnknown:
+            response = self._send(path, body)
+        return read_answer(response, answer)
+
+    def _send(self, path: str, body: bytes) -> httpx.Response:
         headers = {**self.signed("POST", path, body), "content-type": "application/json"}
-        return read_answer(self.connection.request("POST", path, headers, body), answer)
+        return self.connection.request("POST", path, headers, body)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import secrets
 import threading
 from pathlib import Path
 
@@ -56,7 +55,7 @@ class Agent:
         cache = Cache(layout.cache, settings.cache_bytes)
         self._around = around or Surroundings(settings.host, controller, cache, runner, self._hold)
         self._outage = self._around.outage
-        self._incarnation = secrets.token_hex(8)
+        self._incarnation = controller.incarnation
         self._stopping = stopping
         self._draining = False
         self._guard = threading.Lock()

@@ -256,6 +256,10 @@ class TestController:
             return 0, None
         return 200, {"agent": "agent-1"}
 
+    def _session(self, body, _):
+        """A controller of the version before sessions."""
+        return 404, {"error": {"code": "not_found", "message": "no such path", "hint": ""}}
+
     def _beat(self, body, _):
         if self.replaced:
             return 401, {"error": {"code": "replaced", "message": "a later start took its place", "hint": ""}}

@@ -15,6 +15,8 @@ from ringrift.protocol.agent import BeatReply, LeaseReply
 class Faulty:
     """A controller whose second answer to a beat trips over a defect."""
 
+    incarnation = "first"
+
     def __init__(self) -> None:
         self.connection = self
         self.beats = 0

@@ -88,6 +88,8 @@ class Job:
 class World:
     """A controller that is away between two moments, and gives one job of many units."""
 
+    incarnation = "first"
+
     def __init__(self, away, units):
         self.time = VirtualTime(threads=2)
         self.connection = self
