@@ -71,14 +71,18 @@ class _Listening:
     async def hear(self, line: str) -> None:
         if not line.startswith(self._mark):
             return
-        said = json.loads(line.removeprefix(self._mark))
-        self.end = said["state"]
-        if "step" not in said:
-            return
-        name = self._names[said["step"]]
-        if said["state"] == "failed":
-            raise StepFailed(name, _failure(self._host, name, said))
-        await self._told(name, said.get("seconds"))
+        try:
+            said = json.loads(line.removeprefix(self._mark))
+            self.end = said["state"]
+            name = self._names[said["step"]] if "step" in said else None
+            error = _failure(self._host, str(name), said) if self.end == "failed" else None
+            seconds = float(said["seconds"]) if "seconds" in said else None
+        except (ValueError, TypeError, KeyError, IndexError):
+            raise CorruptData(f"{self._host}: what it says about its change makes no sense") from None
+        if error is not None:
+            raise StepFailed(name or self._names[0], error)
+        if name is not None:
+            await self._told(name, seconds)
 
 
 def _failure(host: str, step: str, said: dict[str, Any]) -> RingRiftError:

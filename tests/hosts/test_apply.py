@@ -15,7 +15,7 @@ import pytest
 from stub_release import Report
 
 from agents.processes import Process
-from hosts.apply import BOOTSTRAP, Stale, StepFailed, apply
+from hosts.apply import BOOTSTRAP, Stale, StepFailed, _Listening, apply
 from hosts.facts import Question, gather
 from hosts.remote import Remote
 from hosts.steps.commands import Merge, Mkdir, PutFile, Run, Unpack, describe
@@ -155,6 +155,18 @@ async def test_it_waits_while_another_change_of_which_nobody_knows_goes_on(
     await task
     assert executed == ["look", "change", "look", "change", "look"]
     assert report.ended["agent service"] == "done"
+
+
+GARBAGE = ["{", "[]", "7", "{}", '{"state": "running", "step": 9}', '{"state": "failed", "step": 0}']
+GARBAGE += ['{"state": "ran", "step": 0, "seconds": "long"}', '{"state": "ran", "step": "x"}']
+
+
+@pytest.mark.parametrize("text", GARBAGE)
+async def test_what_makes_no_sense_is_corrupt_data(text):
+    listening = _Listening("alpha", "n", ["only"], told)
+    await listening.hear("what a login shell prints")
+    with pytest.raises(CorruptData, match="alpha: what it says about its change makes no sense"):
+        await listening.hear(f"ringrift-apply n {text}")
 
 
 def carried_out(root: Path, steps: list, payload: bytes = b"", **changes) -> subprocess.CompletedProcess:
