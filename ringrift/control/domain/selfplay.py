@@ -17,7 +17,7 @@ class SelfplayNeed:
     """Facts for one config.
 
     `free` are the free slots of all live agents, `configs` the number of enabled configs, `drained` how many
-    jobs of this config are handed out a minute; `blocked` is whether a training waits for what new data mends.
+    jobs of this config are handed out a minute; `blocked` tells that a training waits for what data mends.
     """
 
     enabled: bool
