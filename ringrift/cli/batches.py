@@ -225,8 +225,10 @@ def _finish(context: typer.Context, client: Client, view: BatchView, wait: bool,
     wrong = {state: view.counts[state] for state in ("failed", "owed") if state in view.counts}
     if wait and (wrong or view.state == "halted"):
         told = ", ".join(f"{count} {state}" for state, count in wrong.items())
-        after = "resume" if view.state == "halted" else "show"
+        mend = f"batches retry {view.id} --failed" if "failed" in wrong else "hosts debts"
+        if view.state == "halted":
+            mend = f"batches resume {view.id}"
         raise PartialFailure(
             f"{view.id} {view.state}: {told} of {len(view.hosts)} hosts",
-            hint=f"ringrift-ctl batches {after} {view.id}, or batches retry {view.id} --failed",
+            hint=f"ringrift-ctl {mend}",
         )

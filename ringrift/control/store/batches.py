@@ -175,12 +175,11 @@ def resume_batch(session: Session, batch_id: str, actor: str) -> Batch:
 
 
 def cancel_batch(session: Session, batch_id: str, actor: str) -> Batch:
-    """Start nothing more and forgive what is owed; what runs comes to its end."""
-    batch = get_batch(session, batch_id)
-    if batch.state == "cancelled":
-        return batch
-    move(session, batch, "cancelled", f"by {actor}", actor)
-    for debt in debts.open_debts(session, batch=batch_id):
+    """Start nothing more and forgive what is owed, also of a batch that has ended; what runs goes on."""
+    batch, owed = get_batch(session, batch_id), debts.open_debts(session, batch=batch_id)
+    if batch.state != "cancelled" and not (owed and batch.ended_at is not None):
+        move(session, batch, "cancelled", f"by {actor}", actor)
+    for debt in owed:
         debts.forgive(session, debt, "cancelled")
     for row in rows_of(session, batch_id):
         if row.state == "waiting":
