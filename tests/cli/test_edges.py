@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,30 @@ def test_doctor_finds_a_token_that_others_can_read(run, own_home: Path) -> None:
     (own_home / "operator.token").write_text("x" * 20)
     (own_home / "operator.token").chmod(0o644)
     assert f"chmod 600 {own_home / 'operator.token'}" in run("doctor").stdout
+
+
+def test_doctor_names_a_database_that_is_newer_than_the_code(run, own_home: Path) -> None:
+    own_home.mkdir(parents=True, exist_ok=True)
+    with sqlite3.connect(own_home / "ringrift.db") as database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('9999')")
+    result = run("doctor")
+    assert result.exit_code == 9 and "schema 9999, newer than this code" in result.stdout
+    with sqlite3.connect(own_home / "ringrift.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+    assert "schema 0001" in run("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "status"), [("config.toml", "[limits", 2), ("restoring", "x", 9)]
+)
+def test_a_detached_controller_that_cannot_start_ends_with_its_own_exit_code(
+    run, own_home: Path, file: str, content: str, status: int
+) -> None:
+    own_home.mkdir(parents=True, exist_ok=True)
+    (own_home / file).write_text(content)
+    result = run("up", "--detach", "--port", "0")
+    assert result.exit_code == status and "the controller did not start" in result.stderr
 
 
 def test_doctor_finds_a_database_that_is_none(run, own_home: Path) -> None:

@@ -57,6 +57,33 @@ def test_a_second_up_says_that_it_runs_already(started) -> None:
     assert "already running" in found.stderr
 
 
+def test_a_backup_is_taken_listed_and_restored_on_another_home(started, tmp_path: Path) -> None:
+    home, _ = started
+    place, new = str(tmp_path / "backups"), str(tmp_path / "new")
+    taken = ctl(home, "backup", "--to", place, "--json")
+    assert taken.exit_code == 0, taken.stderr
+    told = json.loads(taken.stdout)
+    assert told["state"] == "verified" and told["place"] == place
+    assert [row["id"] for row in json.loads(ctl(home, "backup", "list", "--json").stdout)] == [told["id"]]
+    plan = ctl(home, "restore", place, "--home", new, "--dry-run", "--json")
+    assert json.loads(plan.stdout)["id"] == told["id"] and not Path(new).exists()
+    done = ctl(home, "restore", place, "--home", new, "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)["id"] == told["id"]
+    assert "the SSH key is not in the backup" in done.stderr
+    again = ctl(home, "restore", place, "--home", new)
+    assert again.exit_code == 4 and "is not empty" in again.stderr
+    assert ctl(home, "backup", "--to", "ftp://host/x").exit_code == 2
+    assert ctl(home, "restore", str(tmp_path / "none"), "--home", new).exit_code == 5
+
+
+def test_retention_shows_what_would_go_and_asks_before_it_does(started) -> None:
+    home, _ = started
+    plan = ctl(home, "retention", "--dry-run", "--json")
+    assert json.loads(plan.stdout)["deleted"] == 0
+    assert ctl(home, "retention").exit_code == 4
+    assert ctl(home, "retention", "--yes", "--json").exit_code == 0
+
+
 def test_every_reading_verb_understands_the_real_answers(started) -> None:
     home, _ = started
     for line in ("hosts list", "configs list", "models list", "jobs list", "evaluate list", "targets list",
