@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import hashlib
 import posixpath
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncssh
-from asyncssh.constants import FILEXFER_TYPE_DIRECTORY
 
 from ringrift.errors import CorruptData, EnvironmentProblem, NotFound, RingRiftError, Unreachable
 
@@ -38,27 +36,6 @@ class RemoteFiles:
         self._name = remote.name
         self._sftp: asyncssh.SFTPClient | None = None
         self._starting = asyncio.Lock()
-
-    async def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """Write a small file: afterwards `path` is the old or the new content, with `mode` from the start."""
-        temporary = _beside(path, f"{secrets.token_hex(4)}.new")
-        folder = posixpath.dirname(path)
-        sftp = await self._session()
-        with self._remote.speaking(f"writing {path}"):
-            try:
-                await self._require_space(sftp, folder, len(data))
-                attributes = asyncssh.SFTPAttrs(permissions=mode)
-                async with sftp.open(temporary, "xb", attributes, block_size=BLOCK) as file:
-                    await file.write(data)
-                    await _sync(file)
-                await sftp.chmod(temporary, mode)
-                await sftp.posix_rename(temporary, path)
-            except BaseException as error:
-                full = await self._full_disk_behind(sftp, folder, error)
-                await _discard(sftp, temporary)
-                if full is not None:
-                    raise full from error
-                raise
 
     async def upload(self, source: Path, path: str, sha256: str, mode: int = 0o644) -> None:
         """Copy a file of any size to the host, continuing a copy that was interrupted.
@@ -95,66 +72,11 @@ class RemoteFiles:
                 return word
         raise CorruptData(f"{self._name}: no SHA-256 of {path} came back")
 
-    async def get(self, path: str, limit: int = 1 << 20) -> bytes | None:
-        """Return a small file's content, or None when there is none; CorruptData beyond `limit` bytes."""
-        sftp = await self._session()
-        with self._remote.speaking(f"reading {path}"):
-            try:
-                async with sftp.open(path, "rb", block_size=BLOCK) as file:
-                    data: bytes = await file.read(limit + 1)
-            except asyncssh.SFTPNoSuchFile:
-                return None
-        if len(data) > limit:
-            raise CorruptData(f"{self._name}: {path} is larger than {limit} bytes")
-        return data
-
-    async def mkdir(self, path: str, mode: int = 0o755) -> None:
-        """Make a folder and those above it; an existing one gets `mode`."""
-        sftp = await self._session()
-        with self._remote.speaking(f"making {path}"):
-            await sftp.makedirs(path, exist_ok=True)
-            await sftp.chmod(path, mode)
-
     async def rename(self, source: str, target: str) -> None:
         """Rename within one file system, replacing a file at `target` atomically."""
         sftp = await self._session()
         with self._remote.speaking(f"renaming to {target}"):
             await sftp.posix_rename(source, target)
-
-    async def link(self, path: str, target: str) -> None:
-        """Make `path` a symbolic link to `target`, replacing an older link atomically."""
-        temporary = _beside(path, f"{secrets.token_hex(4)}.new")
-        sftp = await self._session()
-        with self._remote.speaking(f"pointing {path} to {target}"):
-            await sftp.symlink(target, temporary)
-            try:
-                await sftp.posix_rename(temporary, path)
-            except BaseException:
-                await _discard(sftp, temporary)
-                raise
-
-    async def names(self, folder: str) -> list[str]:
-        """Return the names in a folder, sorted; empty when there is no such folder."""
-        sftp = await self._session()
-        with self._remote.speaking(f"listing {folder}"):
-            try:
-                found = await sftp.listdir(folder)
-            except asyncssh.SFTPNoSuchFile:
-                return []
-        return sorted(name for name in found if name not in (".", ".."))
-
-    async def remove(self, path: str) -> None:
-        """Remove a file, link or folder with what is in it; nothing there is no error."""
-        sftp = await self._session()
-        with self._remote.speaking(f"removing {path}"):
-            try:
-                kind = (await sftp.lstat(path)).type
-                if kind != FILEXFER_TYPE_DIRECTORY:
-                    await sftp.remove(path)
-                    return
-            except asyncssh.SFTPNoSuchFile:
-                return
-        await self._remote.check(["rm", "-rf", "--", path], seconds=HASH_SECONDS)
 
     async def _is_there(self, path: str, size: int, sha256: str) -> bool:
         sftp = await self._session()

@@ -16,9 +16,10 @@ from stub_release import Report
 
 from agents.processes import Process
 from hosts.apply import BOOTSTRAP, Stale, StepFailed, _Listening, apply
+from hosts.apply_script import do
 from hosts.facts import Question, gather
 from hosts.remote import Remote
-from hosts.steps.commands import Merge, Mkdir, PutFile, Run, Unpack, describe
+from hosts.steps.commands import Link, Merge, Mkdir, PutFile, Remove, Run, Unpack, describe, wire
 from ringrift import failpoints
 from ringrift.errors import AccessRefused, CorruptData, EnvironmentProblem, Refused
 
@@ -198,6 +199,35 @@ def test_settings_are_merged_into_what_stands_there_and_garbage_is_replaced(tmp_
         assert carried_out(tmp_path, [[merge]]).returncode == 0
         assert json.loads(path.read_text()) == after
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_small_file_has_its_mode_replaces_the_old_one_and_leaves_nothing_beside(tmp_path):
+    path = tmp_path / "new\nline $(id)"
+    for content in ("first", "second"):
+        do(wire(PutFile(str(path), content, 0o600)), {})
+        assert path.read_text() == content
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    for target in ("one", "two"):
+        do(wire(Link(str(tmp_path / "current"), target)), {})
+    assert (tmp_path / "current").readlink() == Path("two")
+    assert list((tmp_path / "one").iterdir()) == []
+
+
+def test_removing_a_link_leaves_what_it_points_to_and_nothing_there_is_fine(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    (tmp_path / "link").symlink_to("kept")
+    for _ in range(2):
+        do(wire(Remove(str(tmp_path / "link"))), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    do(wire(Remove(str(tmp_path / "kept"))), {})
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_an_archive_that_is_damaged_here_is_not_sent(remote, facts, host, tmp_path):

@@ -157,45 +157,9 @@ async def test_a_program_that_meets_a_full_disk_is_told_as_such(remote, full_dis
         await remote.check(["dd", "if=/dev/zero", f"of={full_disk}/x", "bs=1M", "count=4"])
 
 
-async def test_a_small_file_has_its_mode_from_the_start_and_replaces_the_old_one(remote, folder):
-    for content in (b"first", b"second"):
-        await remote.files.put(f"{folder}/agent.json", content, 0o600)
-        assert (folder / "agent.json").read_bytes() == content
-    assert (folder / "agent.json").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in folder.iterdir()] == ["agent.json"]
-
-
-async def test_a_link_is_replaced_and_not_followed(remote, folder):
-    (folder / "one").mkdir()
-    (folder / "two").mkdir()
-    await remote.files.link(f"{folder}/current", "one")
-    await remote.files.link(f"{folder}/current", "two")
-    assert (folder / "current").readlink() == Path("two")
-    assert list((folder / "one").iterdir()) == []
-
-
-async def test_removing_a_link_leaves_what_it_points_to(remote, folder):
-    (folder / "kept").mkdir()
-    (folder / "kept" / "file").touch()
-    (folder / "link").symlink_to("kept")
-    await remote.files.remove(f"{folder}/link")
-    await remote.files.remove(f"{folder}/link")
-    assert [path.name for path in folder.iterdir()] == ["kept"]
-    await remote.files.remove(f"{folder}/kept")
-    assert list(folder.iterdir()) == []
-
-
-async def test_reading_what_is_not_there_gives_none_and_what_is_too_large_an_error(remote, folder):
-    assert await remote.files.get(f"{folder}/nothing") is None
-    (folder / "large").write_bytes(b"x" * 100)
-    assert await remote.files.get(f"{folder}/large", limit=100) == b"x" * 100
-    with pytest.raises(CorruptData, match="larger than 99"):
-        await remote.files.get(f"{folder}/large", limit=99)
-
-
-async def test_a_missing_folder_is_named(remote, folder):
+async def test_a_missing_folder_is_named(remote, payload, folder):
     with pytest.raises(NotFound, match="nowhere"):
-        await remote.files.put(f"{folder}/nowhere/file", b"x")
+        await remote.files.upload(payload, f"{folder}/nowhere/file", sha256(payload))
 
 
 async def test_a_program_that_prints_without_end_is_stopped(remote):
@@ -215,7 +179,9 @@ async def test_more_programs_at_once_than_sessions_all_run(remote):
 
 
 @pytest.mark.parametrize("subsystem", ["", "Subsystem sftp /bin/echo not a file server\n"])
-async def test_a_host_without_sftp_is_told_what_to_set(fleet, start_host, folder, monkeypatch, subsystem):
+async def test_a_host_without_sftp_is_told_what_to_set(
+    fleet, start_host, payload, folder, monkeypatch, subsystem
+):
     if sshd.openssh_path() is None:
         pytest.skip("sshd is not installed: apt-get install openssh-server")
     written = sshd._configuration
@@ -226,5 +192,5 @@ async def test_a_host_without_sftp_is_told_what_to_set(fleet, start_host, folder
     monkeypatch.setattr(sshd, "_configuration", without_sftp)
     remote = await fleet._remote(start_host(kind="openssh").spec)
     with pytest.raises(EnvironmentProblem, match="offers no SFTP") as caught:
-        await remote.files.put(f"{folder}/file", b"x")
+        await remote.files.upload(payload, f"{folder}/file", sha256(payload))
     assert "Subsystem sftp internal-sftp" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -63,10 +64,10 @@ async def test_hostile_environment_values_arrive_on_a_real_host(remote):
 
 
 async def test_hostile_file_names_stay_one_file(remote, tmp_path):
+    (tmp_path / "source").write_bytes(b"1")
     folder = tmp_path / "odd"
     folder.mkdir()
     for name in ("-rf", "a b", "$(id)", "it's", "new\nline"):
-        await remote.files.put(f"{folder}/{name}", b"1", 0o600)
+        await remote.files.upload(tmp_path / "source", f"{folder}/{name}", hashlib.sha256(b"1").hexdigest())
         assert (folder / name).read_bytes() == b"1"
-        await remote.files.remove(f"{folder}/{name}")
-        assert not (folder / name).exists()
+    assert len(list(folder.iterdir())) == 5
