@@ -265,6 +265,47 @@ async def test_a_starting_controller_gives_every_running_lease_its_whole_time_ag
     assert await job_state(world, assignment.job) == "succeeded"
 
 
+# --- credentials of assignments --------------------------------------------------------------------
+
+
+async def test_results_and_ends_without_the_assignments_secret_are_refused(world: World) -> None:
+    await queue(world)
+    alpha = await world.agent("alpha")
+    assignment = await leased(alpha)
+    assert assignment.credential
+    payload, contents = world.work.unit(assignment.spec, 0)
+    await alpha.upload(contents[0])
+    digests = [hashlib.sha256(contents[0]).hexdigest()]
+    for secret in ("", "wrong"):
+        stolen = assignment.model_copy(update={"credential": secret})
+        assert (await alpha.report(stolen, 0, payload, digests)).status_code == 401
+        end = wire.FinishRequest(
+            assignment=stolen.assignment, epoch=1, outcome="failed", credential=stolen.credential
+        )
+        assert (await alpha.post(wire.FINISH, end.model_dump_json().encode())).status_code == 401
+    assert await count(world, Result) == 0 and await job_state(world, assignment.job) == "leased"
+    assert (await alpha.report(assignment, 0, payload, digests)).status_code == 200
+
+
+async def test_files_are_given_and_taken_for_live_assignments_that_need_them_only(world: World) -> None:
+    await queue(world)
+    alpha, beta = await world.agent("alpha"), await world.agent("beta")
+    assert (await beta.upload(b"anything")).status_code == 401, "beta holds no assignment"
+    await alpha.do_job(await leased(alpha), world.work)
+    await world.reconcile("ingest")
+    ingest = await leased(beta, "ingest")
+    wanted = ingest.spec["shard"]
+    other = next(name for name in world.work.shards if name != wanted)
+    assert (await beta.download(wanted)).status_code == 200
+    assert (await beta.download(other)).status_code == 401, "its assignment does not name that file"
+    assert (await alpha.download(wanted)).status_code == 401, "what alpha held has ended"
+    alpha.shown = beta.shown
+    assert (await alpha.download(wanted)).status_code == 401, "the assignment is another agent's"
+    beta.shown = {wire.ASSIGNMENT_HEADER: f"{ingest.assignment}:wrong"}
+    assert (await beta.download(wanted)).status_code == 401
+    assert (await beta.upload(b"anything")).status_code == 401
+
+
 # --- receipts --------------------------------------------------------------------------------------
 
 
@@ -361,6 +402,7 @@ async def test_an_artifact_comes_back_whole_and_from_any_offset(world: World) ->
     alpha = await world.agent("alpha")
     content = shard("games " * 200_000)
     name = hashlib.sha256(content).hexdigest()
+    await world.holds(alpha, name)
     receipt = await alpha.upload(content)
     assert receipt.json() == {"sha256": name, "size": len(content)}
     assert (await alpha.upload(content)).status_code == 200
@@ -371,6 +413,7 @@ async def test_an_artifact_comes_back_whole_and_from_any_offset(world: World) ->
 
 async def test_an_upload_with_the_wrong_hash_leaves_nothing(world: World) -> None:
     alpha = await world.agent("alpha")
+    await world.holds(alpha, sha("other bytes"))
     refused = await alpha.upload(b"some bytes", name=sha("other bytes"))
     assert refused.status_code == 422 and refused.json()["error"]["code"] == "corrupt_data"
     stored = [path for path in (world.home / "artifacts").rglob("*") if path.is_file()]
@@ -389,6 +432,7 @@ async def test_only_64_hex_digits_name_an_artifact(world: World, name: str) -> N
 async def test_an_upload_that_is_cut_off_leaves_nothing(world: World) -> None:
     alpha = await world.agent("alpha")
     name = hashlib.sha256(b"whole file").hexdigest()
+    await world.holds(alpha, name)
     path = f"{wire.ARTIFACTS}/{name}"
     headers = alpha.signed(wire.streaming_signing_text("PUT", path, name))
     messages = [{"type": "http.request", "body": b"whole", "more_body": True}, {"type": "http.disconnect"}]
@@ -435,6 +479,7 @@ class TestLimits:
         alpha = await world.agent("alpha")
         answer = await alpha.post(wire.LEASE, b" " * 2049)
         assert answer.status_code == 422 and "larger than 2048 bytes" in answer.json()["error"]["message"]
+        await world.holds(alpha, sha("anything"))
         answer = await alpha.upload(b"x" * 4097)
         assert answer.status_code == 422 and "larger than 4096" in answer.json()["error"]["message"]
 

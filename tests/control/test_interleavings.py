@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlmodel import Session, select
 
-from ringrift.control.store import jobs, receipts
+from ringrift.control.store import filing, jobs
 from ringrift.control.store.engine import database_url
 from ringrift.control.store.tables import Assignment, Game, Job, Result
 from ringrift.protocol import agent as wire
@@ -185,20 +185,20 @@ async def test_a_result_is_whole_or_absent_wherever_it_is_interrupted(
     await world.write(lambda s: jobs.queue_job(s, spec, "selfplay:interrupted"))
     agent = await world.agent("alpha")
     assignment = (await agent.lease()).assignment
-    names = ["_add_shard", "_add_games", "record", "_apply"]
-    real = getattr(receipts, names[kill_after])
+    names = ["_add_shards", "those", "record_all", "_apply"]
+    real = getattr(filing, names[kill_after])
 
     def interrupted(*arguments: Any, **more: Any) -> Any:
         real(*arguments, **more)
         raise RuntimeError("power loss")
 
-    monkeypatch.setattr(receipts, names[kill_after], interrupted)
+    monkeypatch.setattr(filing, names[kill_after], interrupted)
     payload, contents = world.work.unit(assignment.spec, 0)
     await agent.upload(contents[0])
     failed = await agent.report(assignment, 0, payload, [payload["shard"]])
     assert failed.status_code == 500
     assert await world.read(_contents) == (set(), [], 1)
-    monkeypatch.setattr(receipts, names[kill_after], real)
+    monkeypatch.setattr(filing, names[kill_after], real)
     assert (await agent.do_unit(assignment, 0, world.work)).accepted
     assert len((await world.read(_contents))[0]) == 2
     assert (await world.get("/audit/verify"))["sound"]

@@ -19,6 +19,13 @@ def name_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+async def holder(world: World, host: str, content: bytes = b"") -> ScriptedAgent:
+    """Return an agent whose assignment needs this file."""
+    agent = await world.agent(host)
+    await world.holds(agent, name_of(content))
+    return agent
+
+
 async def put(
     agent: ScriptedAgent,
     name: str,
@@ -41,7 +48,7 @@ async def received(agent: ScriptedAgent, name: str) -> int:
 
 @pytest.mark.parametrize("content", [shard("x" * 5000), checkpoint("y" * 5000)])
 async def test_an_upload_goes_on_where_it_was_cut_also_after_a_restart(world: World, content: bytes) -> None:
-    alpha, name = await world.agent("alpha"), name_of(content)
+    alpha, name = await holder(world, "alpha", content), name_of(content)
     assert await received(alpha, name) == 0
     assert (await put(alpha, name, 0, content[:2000])).json() == {"received": 2000}
     await world.restart()
@@ -58,7 +65,7 @@ async def test_an_upload_goes_on_where_it_was_cut_also_after_a_restart(world: Wo
 
 
 async def test_agents_do_not_meet_in_one_unfinished_upload(world: World) -> None:
-    alpha, beta = await world.agent("alpha"), await world.agent("beta")
+    alpha, beta = await holder(world, "alpha"), await holder(world, "beta")
     content = shard("one")
     await put(alpha, name_of(content), 0, b"rubbish")
     assert await received(beta, name_of(content)) == 0
@@ -66,7 +73,8 @@ async def test_agents_do_not_meet_in_one_unfinished_upload(world: World) -> None
 
 
 async def test_a_chunk_that_was_not_signed_is_refused(world: World) -> None:
-    alpha, content = await world.agent("alpha"), shard("one")
+    content = shard("one")
+    alpha = await holder(world, "alpha", content)
     other = await put(alpha, name_of(content), 0, content, signed=b"other bytes")
     assert other.status_code == 422 and "other bytes than were signed" in other.json()["error"]["message"]
     path = f"{wire.ARTIFACTS}/{name_of(content)}?offset=0"
@@ -76,7 +84,7 @@ async def test_a_chunk_that_was_not_signed_is_refused(world: World) -> None:
 
 
 async def test_a_chunk_may_hold_8_mib(world: World) -> None:
-    alpha = await world.agent("alpha")
+    alpha = await holder(world, "alpha")
     answer = await put(alpha, name_of(b""), 0, bytes(wire.CHUNK_BYTES + 1))
     assert answer.status_code == 422 and "larger than 8388608 bytes" in answer.json()["error"]["message"]
 
@@ -95,7 +103,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("why", BROKEN)
 async def test_a_file_of_broken_structure_is_set_aside_with_its_reason(world: World, why: str) -> None:
-    alpha, content = await world.agent("alpha"), BROKEN[why]
+    content = BROKEN[why]
+    alpha = await holder(world, "alpha", content)
     refused = await put(alpha, name_of(content), 0, content, last=True)
     assert refused.status_code == 422 and refused.json()["error"]["code"] == "corrupt_data"
     reason = refused.json()["error"]["message"]
@@ -109,13 +118,15 @@ async def test_a_file_of_broken_structure_is_set_aside_with_its_reason(world: Wo
 
 
 async def test_other_bytes_than_named_are_set_aside(world: World) -> None:
-    alpha, content = await world.agent("alpha"), shard("one")
+    content = shard("one")
+    alpha = await holder(world, "alpha", content)
     refused = await put(alpha, name_of(b"another"), 0, content, last=True)
     assert f"it arrived as {name_of(content)[:12]}" in refused.json()["error"]["message"]
 
 
 async def test_a_removed_artifact_says_so_and_comes_back_when_it_is_sent_again(world: World) -> None:
-    alpha, content = await world.agent("alpha"), shard("one")
+    content = shard("one")
+    alpha = await holder(world, "alpha", content)
     name = name_of(content)
     await put(alpha, name, 0, content, last=True)
     await world.write(lambda s: mark_deleted(s, name, "nothing references it"))
@@ -153,12 +164,14 @@ class TestBucket:
         assert address["seconds"] == 900
         async with httpx.AsyncClient(trust_env=False) as http:
             assert (await http.put(address["url"], content=content)).is_success
-        assert (await alpha.download(name)).status_code == 404, "nobody has looked at it yet"
+        assert (await world.http.get(f"/v1/artifacts/{name}")).status_code == 404, (
+            "nobody has looked at it yet"
+        )
         assert (await self.ask(alpha, "POST", f"{name}/claim")).json() == {
             "sha256": name,
             "size": len(content),
         }
-        assert (await alpha.download(name)).content == content
+        assert (await world.http.get(f"/v1/artifacts/{name}")).content == content
         assert (await self.ask(alpha, "POST", f"{name}/claim")).status_code == 404, "it was taken away"
 
     async def test_a_file_that_is_not_what_it_claims_is_refused(self, world: World, s3: str) -> None:
@@ -169,7 +182,7 @@ class TestBucket:
             assert (await http.put(address["url"], content=shard("another"))).is_success
         refused = await self.ask(alpha, "POST", f"{name}/claim")
         assert refused.status_code == 422 and "it arrived as" in refused.json()["error"]["message"]
-        assert (await alpha.download(name)).status_code == 404
+        assert (await world.http.get(f"/v1/artifacts/{name}")).status_code == 404
 
     async def test_an_address_needs_an_assignment_that_needs_the_file(self, world: World) -> None:
         idle = await world.agent("beta")

@@ -19,8 +19,10 @@ from ringrift.control.reconcile.table import RECONCILERS
 from ringrift.control.settings import Settings, parse_settings
 from ringrift.control.store import fleet
 from ringrift.control.store.clock import now
+from ringrift.control.store.jobs import queue_job
 from ringrift.control.store.store import Store
-from ringrift.control.store.tables import Agent, Host
+from ringrift.control.store.tables import Agent, Assignment, Host
+from ringrift.protocol.jobs import IngestSpec
 from tests.control.doubles import HOST_KEY, KINDS, RELEASE, Fabrication, RecordingFleet, ScriptedAgent, client
 
 T = TypeVar("T")
@@ -144,6 +146,29 @@ class World:
         await agent.beat()
         await self.write(lambda session: _offer_all(session, agent.id))
         return agent
+
+    async def holds(self, agent: ScriptedAgent, *files: str) -> None:
+        """Let an agent hold an assignment, without a secret, for each of these files."""
+
+        def work(session: Session) -> None:
+            time = now(session)
+            for name in files:
+                job = queue_job(session, IngestSpec(config=CONFIG, shard=name), f"ingest:{agent.id}:{name}")
+                job.state = "leased"
+                held = Assignment(
+                    id=f"try_{name[:12]}_{agent.host}",
+                    job=job.id,
+                    agent=agent.id,
+                    epoch=1,
+                    incarnation=agent.incarnation,
+                    state="running",
+                    began_at=time,
+                    expires_at=time + 3600.0,
+                    deadline_at=time + 3600.0,
+                )
+                session.add(held)
+
+        await self.write(work)
 
     async def reconcile(self, *names: str) -> int:
         """Make passes of the reconcilers (all, or the named ones) until one changes nothing; count them."""

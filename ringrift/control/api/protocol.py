@@ -41,6 +41,7 @@ class AgentProtocol(H11Protocol):
 
     context: Context
     paths: dict[bytes, Answer]
+    largest: int
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -60,7 +61,7 @@ class AgentProtocol(H11Protocol):
         if not self._between_requests():
             super().data_received(data)
             return
-        request = _whole_request(data, self.paths)
+        request = _whole_request(data, self.paths, self.largest)
         if request is None:
             super().data_received(data)
         elif isinstance(request, int):
@@ -106,7 +107,7 @@ class AgentProtocol(H11Protocol):
 
 
 def _whole_request(
-    data: bytes, paths: dict[bytes, Answer]
+    data: bytes, paths: dict[bytes, Answer], largest: int
 ) -> tuple[Answer, Headers, bytes, int] | int | None:
     """Return a request that is ours and where it ends; 0 when it is not whole yet, None when not ours."""
     line, found, _ = data[:_HEAD].partition(b"\r\n")
@@ -130,7 +131,7 @@ def _whole_request(
     length = headers.get("content-length", "")
     if SESSION_HEADER not in headers and path != _HELLO:
         return None
-    if not (length.isdecimal() and length.isascii() and len(length) < 8 and int(length) <= _LARGEST):
+    if not (length.isdecimal() and length.isascii() and len(length) < 8 and int(length) <= largest):
         return None
     if headers.get("connection", "keep-alive").lower() != "keep-alive":
         return None
@@ -144,7 +145,8 @@ def agent_protocol(app: FastAPI) -> type[AgentProtocol]:
     table = answers(context, app.state.window)
     paths = {path.encode(): _work(path, function) for path, function in table.items()}
     paths |= {BEAT.encode(): _beat(app.state.window), SESSION.encode(): _hello}
-    return type("AgentProtocol", (AgentProtocol,), {"context": context, "paths": paths})
+    largest = min(_LARGEST, context.settings.limits.body_bytes)
+    return type("AgentProtocol", (AgentProtocol,), {"context": context, "paths": paths, "largest": largest})
 
 
 def _caller(protocol: AgentProtocol, path: str, headers: Headers, body: bytes) -> str:

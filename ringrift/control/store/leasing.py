@@ -25,6 +25,7 @@ from ringrift.control.settings import AgentSettings, Settings
 from ringrift.control.store import jobs, poison, shares, throughput
 from ringrift.control.store.beats import get_agent, held
 from ringrift.control.store.clock import now
+from ringrift.control.store.credentials import require_credential
 from ringrift.control.store.fleet import get_host
 from ringrift.control.store.ids import new_id
 from ringrift.control.store.tables import Agent, Assignment, Host, Job, Throughput
@@ -238,6 +239,7 @@ def finish(session: Session, agent_id: str, request: FinishRequest, settings: Ag
         closed = session.get(Assignment, request.assignment)
         repeated = closed is not None and closed.agent == agent_id and closed.state == request.outcome
         return FinishReply(accepted=repeated)
+    require_credential(assignment.credential, request.credential, assignment.id)
     assignment.exit_code, assignment.log_tail = request.exit_code, request.log_tail
     assignment.crashed = request.outcome == "failed" and request.crashed
     job = jobs.get_job(session, assignment.job)
