@@ -10,7 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, text
 from sqlalchemy.engine import URL
@@ -28,11 +29,15 @@ from ringrift.control.store.engine import database_url, open_engines
 from ringrift.control.store.events import verify_chain
 from ringrift.control.store.tables import Backup, Model, Setting
 from ringrift.errors import CorruptData, EnvironmentProblem, NotFound, Refused
+from tests.control.buckets import SECRET
 from tests.control.conftest import empty
 from tests.control.doubles import RecordingFleet, shard
+from tests.control.kept import keep
 from tests.control.rows import fill
 from tests.control.world import World, small_settings
 
+steady = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 OTHER = {"sqlite": "postgres", "postgres": "sqlite"}
 
 
@@ -43,14 +48,12 @@ def settings() -> Settings:
 
 async def stocked(world: World, artifacts: int = 3) -> list[str]:
     """Give the world artifacts, a row in every table, a setting and keys; return the artifacts' names."""
-    agent = await world.agent("alpha")
-    contents = [shard("games", number) for number in range(artifacts)]
-    for content in contents:
-        await agent.upload(content)
+    await world.agent("alpha")
+    names = [await keep(world, shard("games", number)) for number in range(artifacts)]
     (world.home / "config.toml").write_text("[limits]\npass_seconds = 0.5\n")
     (world.home / "ssh").mkdir()
     (world.home / "ssh" / "id_ed25519").write_text("private")
-    return [hashlib.sha256(content).hexdigest() for content in contents]
+    return names
 
 
 async def backed_up(world: World, place: Path, **body: object) -> dict:
@@ -140,8 +143,7 @@ async def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(world: Wo
     await stocked(world, 2)
     first = await backed_up(world, place)
     stamps = {path: path.stat().st_mtime_ns for path in (place / "artifacts").rglob("*") if path.is_file()}
-    agent = await world.agent("beta")
-    await agent.upload(shard("newer"))
+    await keep(world, shard("newer"))
     second = await backed_up(world, place)
     files = [path for path in (place / "artifacts").rglob("*") if path.is_file()]
     assert len(files) == 3 and all(
@@ -164,6 +166,20 @@ async def test_keys_go_only_when_asked_for_and_stay_private(world: World, tmp_pa
     back = await restore(str(tmp_path / "backups"), tmp_path / "new")
     key = tmp_path / "new" / "ssh" / "id_ed25519"
     assert back.keys and key.read_text() == "private" and key.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_bucket_takes_backups_without_keys_and_its_secret_is_nowhere(
+    world: World, tmp_path: Path, s3: str
+) -> None:
+    place = s3.replace("some/prefix", f"backups/{tmp_path.name}")
+    await stocked(world)
+    refused = await backed_up(world, place, keys=True)  # type: ignore[arg-type]
+    assert refused["state"] == "failed" and "keys go to a folder only" in refused["reason"]
+    done = await backed_up(world, place)  # type: ignore[arg-type]
+    assert done["state"] == "verified" and done["place"] == f"s3://ours/backups/{tmp_path.name}"
+    assert (await restore(place, tmp_path / "new")).artifacts == 3
+    for path in [*(tmp_path / "new").rglob("*"), *world.home.rglob("*")]:
+        assert not path.is_file() or SECRET.encode() not in path.read_bytes()
 
 
 async def test_an_artifact_that_is_lost_does_not_stop_the_backup_and_is_named(
@@ -314,6 +330,7 @@ def test_a_backup_is_due_when_the_good_one_is_old_and_the_last_try_is_over() -> 
     assert is_due([Past(10, "failed"), Past(500, "verified")], 100, 10)
 
 
+@steady
 @given(
     st.lists(st.sets(st.sampled_from("abcdef")), min_size=1, max_size=6),
     st.integers(1, 6),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlmodel import Session, select
@@ -20,10 +20,14 @@ from ringrift.control.settings import Settings
 from ringrift.control.store.jobs import queue_job
 from ringrift.control.store.retention import reference_graph
 from ringrift.control.store.tables import Artifact, Backup, Model, Setting, Shard
+from ringrift.errors import Unreachable
 from ringrift.protocol.jobs import IngestSpec
 from tests.control.doubles import shard
+from tests.control.kept import keep
 from tests.control.world import CONFIG, World, small_settings
 
+steady = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 NAMES = "abcdefgh"
 graphs = st.builds(
     Graph,
@@ -44,6 +48,7 @@ def reachable(graph: Graph, name: str) -> bool:
     return name in front
 
 
+@steady
 @given(graphs, stored, st.floats(0, 100))
 def test_exactly_what_is_unreachable_and_old_goes(
     graph: Graph, artifacts: list[Stored], min_age: float
@@ -54,6 +59,7 @@ def test_exactly_what_is_unreachable_and_old_goes(
     assert set(reasons(graph)) == {name for name in NAMES if reachable(graph, name)}
 
 
+@steady
 @given(graphs, stored, st.sampled_from(NAMES), st.sampled_from(NAMES))
 def test_one_more_reference_never_removes_more(
     graph: Graph, artifacts: list[Stored], name: str, needed: str
@@ -77,11 +83,7 @@ async def aged(world: World) -> None:
 
 
 async def upload(world: World, *words: object) -> str:
-    content = shard(*words)
-    agent = getattr(world, "uploader", None) or await world.agent("uploader")
-    world.uploader = agent  # type: ignore[attr-defined]
-    await agent.upload(content)
-    return hashlib.sha256(content).hexdigest()
+    return await keep(world, shard(*words))
 
 
 def file_of(world: World, name: str) -> Any:
@@ -196,10 +198,10 @@ async def test_an_upload_waits_while_the_same_file_is_being_removed(world: World
         session.add(Setting(key="retention.removal", value={"until": 1e12, "artifacts": [name]}))
 
     await world.write(half)
-    refused = await world.uploader.upload(shard("orphan"))  # type: ignore[attr-defined]
-    assert refused.status_code == 502 and "is being removed" in refused.json()["error"]["message"]
+    with pytest.raises(Unreachable, match="is being removed"):
+        await upload(world, "orphan")
     await retention.run(world.context)
-    assert (await world.uploader.upload(shard("orphan"))).status_code == 200  # type: ignore[attr-defined]
+    assert await upload(world, "orphan") == name
     await retention.run(world.context)
     assert file_of(world, name).exists() and await deleted(world) == set()
 
