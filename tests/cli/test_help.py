@@ -15,9 +15,9 @@ from ringrift.errors import error_classes
 HEAVY = ("torch", "numba", "numpy", "sqlmodel", "sqlalchemy", "asyncssh", "textual", "fastapi", "httpx")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "CLI.md"
 VERBS = (
-    "up", "down", "status", "tui", "doctor", "demo", "why", "events", "audit", "records", "hosts", "batches", "jobs",
+    "up", "down", "status", "tui", "doctor", "demo", "why", "events", "audit", "records", "hosts", "jobs",
     "configs", "models", "evaluate", "promote", "rollback", "deploy-inference", "targets", "engine", "bench",
-    "games", "replay", "play", "backup", "restore", "retention",
+    "games", "replay", "play", "batches", "backup", "restore", "retention",
 )  # fmt: skip
 
 
