@@ -18,8 +18,8 @@ from ringrift.control.store.store import Store
 Plan = TypeVar("Plan")
 Step = Callable[[Context], Awaitable[bool]]
 _MAX_PAUSE = 30.0
-_SHORT = 0.02
-_REST, _LONGEST_REST = 50.0, 5.0
+_SHORT = 0.01
+_REST, _LONGEST_REST = 100.0, 5.0
 """What a pass takes above `_SHORT` seconds is followed by a rest so many times as long, up to the longest."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +19,8 @@ READERS = 4
 BUSY_MILLISECONDS = 15_000
 WRITER_CACHE_KIB = 24 << 10
 """Holds what the heartbeats of 10,000 agents touch: without that, each row costs a read."""
-CHECKPOINT_PAGES = 8000
-"""A page that is written again and again is copied into the database once in so many."""
+CHECKPOINT_PAGES = 32_000
+"""Only a log this long (128 MB) is copied back by the writer itself; `Store` does it beside it."""
 IDLE_MILLISECONDS = 8_000
 """After this a silent Postgres connection that holds a lock of ours is ended, and the lock is free."""
 
@@ -95,6 +97,12 @@ def _sqlite(url: URL, *, writes: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def checkpoint(url: URL) -> None:
+    """Copy what SQLite's log holds into the database; what is in the way now is for the next time."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(str(url.database))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _postgres(url: URL, *, writes: bool) -> Engine:

@@ -20,13 +20,21 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlmodel import Session
 
-from ringrift.control.store.engine import READERS, Engines, environment_problem, open_engines, unfit_value
+from ringrift.control.store.engine import (
+    READERS,
+    Engines,
+    checkpoint,
+    environment_problem,
+    open_engines,
+    unfit_value,
+)
 from ringrift.control.store.fence import fenced
 from ringrift.errors import EnvironmentProblem
 from ringrift.failpoints import reach
 
 T = TypeVar("T")
 MAX_BATCH = 256
+CHECKPOINT_SECONDS = 3.0
 WRITER_LOCK = 0x52494E47
 """Postgres advisory lock that serialises the write transactions of several controllers."""
 
@@ -48,7 +56,12 @@ class Store:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._writer = threading.Thread(target=self._write_forever, name="store-writer", daemon=True)
         self._closed = False
+        self._commits = 0
         self._writer.start()
+        self._stopping = threading.Event()
+        self._checkpointer = threading.Thread(target=self._checkpoint_forever, name="store-wal", daemon=True)
+        if self.engines.dialect == "sqlite":
+            self._checkpointer.start()
 
     @property
     def dialect(self) -> str:
@@ -87,7 +100,10 @@ class Store:
             return
         self._closed = True
         self._calls.put(None)
+        self._stopping.set()
         self._writer.join()
+        if self._checkpointer.is_alive():
+            self._checkpointer.join()
         self._readers.shutdown()
         self.engines.dispose()
 
@@ -106,6 +122,14 @@ class Store:
             self._commit([call for call in batch if call.future.set_running_or_notify_cancel()])
             if last:
                 return
+
+    def _checkpoint_forever(self) -> None:
+        """Copy SQLite's log back into the database beside the writer, which never waits for it."""
+        seen = 0
+        while not self._stopping.wait(CHECKPOINT_SECONDS):
+            if self._commits != seen:
+                seen = self._commits
+                checkpoint(self.url)
 
     def _gather(self, first: _Call) -> tuple[list[_Call], bool]:
         batch = [first]
@@ -130,6 +154,7 @@ class Store:
                 for call in batch:
                     reach(call.name, "before")
                 session.commit()
+                self._commits += 1
                 for call in batch:
                     reach(call.name, "after")
         except BaseException as error:
