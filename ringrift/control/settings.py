@@ -228,6 +228,46 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True)
+class AlertSettings:
+    """What is worth waking somebody for. Shares are 0..1; 1 is yes, 0 is no."""
+
+    every_seconds: float = bounded(15.0, 0.1, 3600.0)
+    """How often all rules are looked at."""
+    host_down_minutes: float = bounded(5.0, 0.1, 1440.0)
+    healthy_share: float = bounded(0.8, 0.0, 1.0)
+    """Least share of the provisioned hosts that beat."""
+    no_output_minutes: float = bounded(30.0, 0.1, 1440.0)
+    """How long a host may hold leases without a result; training is left out, its one result comes last."""
+    no_training_hours: float = bounded(24.0, 0.01, 8760.0)
+    data_age_hours: float = bounded(24.0, 0.01, 8760.0)
+    regression_elo: float = bounded(25.0, 0.0, 1000.0)
+    """How far a champion's Elo may stand below that of an earlier champion of its config."""
+    evaluation_minutes: float = bounded(60.0, 0.1, 14_400.0)
+    """How long an evaluation may go without a new block."""
+    refusals: int = bounded(5, 1, 1000)
+    """Refusals of a config's candidates by the same gate since its last promotion."""
+    disk_share: float = bounded(0.8, 0.01, 1.0)
+    disk_full_share: float = bounded(0.9, 0.01, 1.0)
+    """From here on it is critical."""
+    memory_share: float = bounded(0.85, 0.01, 1.0)
+    gpu_share: float = bounded(0.1, 0.0, 1.0)
+    gpu_idle_minutes: float = bounded(30.0, 0.1, 1440.0)
+    queue_minutes: float = bounded(60.0, 0.1, 14_400.0)
+    """How long jobs of a kind may wait with none of that kind handed out."""
+    undeployed_minutes: float = bounded(60.0, 0.0, 525_600.0)
+    """How long a target may serve something else than the champion after a promotion."""
+    backup_hours: float = bounded(24.0, 0.01, 8760.0)
+    hourly_budget: float = bounded(0.0, 0.0, 1_000_000.0)
+    """US dollars an hour of the hosts that are up; 0 means no budget."""
+    errors: int = bounded(20, 2, 1_000_000)
+    """So many of the same error in ten minutes, and more than before, is growth."""
+    cooldown_minutes: float = bounded(30.0, 0.0, 1440.0)
+    """An alert that opens again in this time is not sent again before its end."""
+    slack: int = bounded(0, 0, 1)
+    """Send the form that Slack takes instead of our JSON."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings, by section."""
 
@@ -242,6 +282,7 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
 def load_settings(home: Path) -> Settings:
