@@ -28,6 +28,8 @@ _UNITS = 8000
 _SINGLE = 1000
 """Units of each reporting agent that are sent one by one, after the others."""
 _WAIT = 180.0
+SETTLE_SECONDS = 30.0
+"""After the last agent was heard: what waited while all came at once is answered meanwhile."""
 _SETTINGS = "[hosts]\ndrift_seconds = 86400\n"
 """Hosts that do not exist cannot be looked at."""
 _FALSE_ALARMS = ("agent.restart", "agent.started")
@@ -72,6 +74,7 @@ async def measure(home: Path, agents: int, connections: int, seconds: float) -> 
     controller = await _start(home, "server", str(home))
     try:
         await _ask(load, "heard")
+        await asyncio.sleep(SETTLE_SECONDS)
         steady = await _steady(load, controller.pid, seconds)
         batched = await _ask(load, "results", seconds=10, start=0, stop=_UNITS - _SINGLE, single=False)
         single = await _ask(load, "results", seconds=5, start=_UNITS - _SINGLE, stop=_UNITS, single=True)
