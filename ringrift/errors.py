@@ -13,6 +13,7 @@ RingRiftError (1)
 ├── NotFound (5)
 ├── Unreachable (6)            controller or host does not answer
 ├── AccessRefused (7)          login, token or host key not accepted
+│   ├── Forbidden          the token's role may not do this
 │   ├── HostKeyChanged
 │   ├── SessionUnknown     an agent has to say hello again
 │   └── Replaced           a later start of this agent took its place
@@ -123,6 +124,12 @@ class AccessRefused(RingRiftError):
 
     code = "access_refused"
     exit_status = 7
+
+
+class Forbidden(AccessRefused):
+    """The token is valid, but its role may not do this."""
+
+    code = "forbidden"
 
 
 class HostKeyChanged(AccessRefused):

@@ -57,6 +57,7 @@ ADDED = {
 """Columns by table. SQLite adds and drops them in place; a default fills the rows that are there."""
 
 TABLES = (
+    "access_token",
     "alert",
     "backup",
     "share",
@@ -108,6 +109,16 @@ def downgrade() -> None:
 
 
 def _operator_tables() -> None:
+    op.create_table(
+        "access_token",
+        sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False, unique=True),
+        sa.Column("made_by", sa.String(), nullable=False),
+        sa.Column("made_at", sa.Double(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.Column("revoked_at", sa.Double(), nullable=True),
+    )
     op.create_table(
         "alert",
         sa.Column("signature", sa.String(), primary_key=True),

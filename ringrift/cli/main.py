@@ -26,6 +26,7 @@ from ringrift.cli import (
     records,
     replay,
     shares,
+    tokens,
     trust,
 )
 from ringrift.cli.front import EPILOG, Front
@@ -50,6 +51,7 @@ app.add_typer(durability.backups, name="backup")
 app.add_typer(configs.app, name="configs")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(shares.app, name="shares")
+app.add_typer(tokens.app, name="token")
 app.add_typer(models.app, name="models")
 app.add_typer(games.app, name="games")
 app.add_typer(evaluate.app, name="evaluate")

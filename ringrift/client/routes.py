@@ -18,6 +18,7 @@ from ringrift.protocol import durability as dw
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 from ringrift.protocol.scheduling import JobChange, JobDetail, ShareSet, SharesView
+from ringrift.protocol.tokens import NewToken, TokenRequest, TokenView
 
 T = TypeVar("T")
 W = TypeVar("W", bound=BaseModel)
@@ -332,3 +333,15 @@ def retention() -> Call[dw.RetentionView]:
 
 def order_retention() -> Call[dw.RetentionView]:
     return Call("POST", "/v1/retention", dw.RetentionView, seconds=FILE_SECONDS)
+
+
+def tokens() -> Call[list[TokenView]]:
+    return Call("GET", "/v1/tokens", list[TokenView])
+
+
+def new_token(request: TokenRequest) -> Call[NewToken]:
+    return Call("POST", "/v1/tokens", NewToken, body=request)
+
+
+def revoke_token(name: str) -> Call[TokenView]:
+    return Call("POST", f"/v1/tokens/{segment(name, 'token')}/revoke", TokenView)

@@ -194,7 +194,7 @@ async def test_a_config_is_enabled_once_with_an_audit_row(world: World) -> None:
         answer = await world.post(f"/configs/{CONFIG}/enabled", {"enabled": True, "actor": "ann"})
         assert answer["enabled"] and answer["next_action"]
     rows = [event for event in await world.get("/events") if event["action"] == "config.enabled"]
-    assert [(row["actor"], row["subject"]) for row in rows] == [("ann", CONFIG)]
+    assert [(row["actor"], row["subject"]) for row in rows] == [("operator: ann", CONFIG)]
     assert not (await world.post(f"/configs/{CONFIG}/enabled", {"enabled": False}))["enabled"]
 
 

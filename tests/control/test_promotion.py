@@ -68,7 +68,7 @@ async def test_a_promotion_and_its_audit_row_stand_or_fall_together(world: World
     (model,) = await with_candidates(world, "a")
     assert (await promote(world, model, actor="ann", reason="good")).status_code == 200
     event = await world.read(lambda s: s.exec(select(Event).order_by(col(Event.id).desc())).first())
-    assert (event.action, event.subject, event.actor) == ("champion.promote", CONFIG, "ann")
+    assert (event.action, event.subject, event.actor) == ("champion.promote", CONFIG, "operator: ann")
     assert event.detail["model"] == model and event.detail["reason"] == "good"
     evaluation = (await world.get("/evaluations"))[0]
     assert event.detail["evaluation"] == evaluation["id"]

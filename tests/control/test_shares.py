@@ -137,15 +137,15 @@ async def test_shares_are_set_and_reset_with_an_audit_row_each(world: World) -> 
     assert (await world.post("/shares", {**asked, "dry_run": True}))["shares"][2]["share"] != 0.3
     view = await world.post("/shares", asked)
     train = next(row for row in view["shares"] if row["scope"] == "kind:train")
-    assert (train["share"], train["explicit"], train["actor"]) == (0.3, True, "ann")
+    assert (train["share"], train["explicit"], train["actor"]) == (0.3, True, "operator: ann")
     await world.post("/shares", asked)
     await world.post("/shares", {"scope": "kind:train", "share": 0.7}, status=409)
     await world.post("/shares", {"scope": "kind:train", "share": None, "actor": "bob"})
     await world.post("/shares", {"scope": "kind:train", "share": None}, status=404)
     rows = await world.read(lambda s: [(e.action, e.actor, e.detail) for e in s.exec(select(Event)).all()])
     assert [row for row in rows if row[0].startswith("share.")] == [
-        ("share.set", "ann", {"before": None, "share": 0.3}),
-        ("share.reset", "bob", {"before": 0.3}),
+        ("share.set", "operator: ann", {"before": None, "share": 0.3}),
+        ("share.reset", "operator: bob", {"before": 0.3}),
     ]
 
 

@@ -15,6 +15,7 @@ from ringrift.errors import (
     BadInput,
     CorruptData,
     EnvironmentProblem,
+    Forbidden,
     NotFound,
     PartialFailure,
     Refused,
@@ -30,6 +31,7 @@ STATUS: tuple[tuple[type[RingRiftError], int], ...] = (
     (UsageError, 400),
     (Refused, 409),
     (NotFound, 404),
+    (Forbidden, 403),
     (AccessRefused, 401),
     (Unreachable, 502),
     (PartialFailure, 502),
@@ -38,7 +40,7 @@ STATUS: tuple[tuple[type[RingRiftError], int], ...] = (
 )
 """First match wins; anything else is a 500."""
 
-_HTTP_CODES: dict[int, type[RingRiftError]] = {401: AccessRefused, 403: AccessRefused, 404: NotFound}
+_HTTP_CODES: dict[int, type[RingRiftError]] = {401: AccessRefused, 403: Forbidden, 404: NotFound}
 _log = logging.getLogger("ringrift.api")
 
 

@@ -1,16 +1,14 @@
-"""The operators' API on loopback: every route behind the bearer token but `health`."""
+"""The operators' API on loopback: every route behind a token with the right role, but `health`."""
 
 from __future__ import annotations
 
-import hmac
 import os
-from collections.abc import Callable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Header
+from fastapi import APIRouter, FastAPI
 
 import ringrift
 from ringrift.control.api import errors
+from ringrift.control.api.access import guarded_route
 from ringrift.control.api.routes import (
     batches,
     durability,
@@ -21,17 +19,21 @@ from ringrift.control.api.routes import (
     learning,
     production,
     scheduling,
+    tokens,
     work,
 )
 from ringrift.control.reconcile.context import Context
-from ringrift.errors import AccessRefused
 from ringrift.protocol.operator import PREFIX
 
 
 def operators_app(context: Context, token: str) -> FastAPI:
     """Return the operators' API over the controller's parts, opened by `token`."""
     app = FastAPI(
-        title="RingRift operators' API", version=ringrift.__version__, docs_url=None, redoc_url=None
+        title="RingRift operators' API",
+        version=ringrift.__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
     )
     errors.install(app)
 
@@ -39,20 +41,9 @@ def operators_app(context: Context, token: str) -> FastAPI:
     async def health() -> dict[str, str | int]:
         return {"pid": os.getpid(), "home": str(context.home), "version": ringrift.__version__}
 
-    guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(_bearer(token))])
+    guarded = APIRouter(prefix=PREFIX, route_class=guarded_route(context, token))
     hosts = (batches, fleet, hostkeys, inventory)
-    for room in (*hosts, durability, games, learning, production, scheduling, work):
+    for room in (*hosts, durability, games, learning, production, scheduling, tokens, work):
         room.add_routes(guarded, context)
     app.include_router(guarded)
     return app
-
-
-def _bearer(token: str) -> Callable[[str], None]:
-    def check(authorization: Annotated[str, Header()] = "") -> None:
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-            raise AccessRefused(
-                "operator token is not valid", hint="it is in operator.token of the controller's home"
-            )
-
-    return check

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from sqlmodel import Session
 
+from ringrift.control.api.access import By
 from ringrift.control.api.views.batches import batch_view, batch_views, debt_views, plan_view
 from ringrift.control.reconcile import looks
 from ringrift.control.reconcile.context import Context
@@ -15,7 +16,6 @@ from ringrift.control.store import batches
 from ringrift.control.store.tables import Batch, Host
 from ringrift.protocol.batches import BatchRequest, BatchView, Choice, DebtView, PlanView
 
-OPERATOR = "operator"
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Change = Callable[[Session, str, str], Batch]
 _CHANGES: dict[str, Change] = {
@@ -56,19 +56,19 @@ def _reading(router: APIRouter, context: Context) -> None:
 def _changing(router: APIRouter, context: Context) -> None:
 
     @router.post("/batches")
-    async def start(wish: BatchRequest) -> BatchView:
+    async def start(wish: BatchRequest, by: By) -> BatchView:
         def work(session: Session) -> BatchView:
             order = batches.Order(wish.kind, wish.canary, wish.width, wish.budget, named=bool(wish.hosts))
-            batch = batches.start_batch(session, _chosen(session, wish), order, wish.actor)
+            batch = batches.start_batch(session, _chosen(session, wish), order, by.actor(wish.actor))
             return batch_view(session, batch.id)
 
         return await change(work)
 
     @router.post("/batches/{identity}/{verb}")
     async def changed(
-        identity: str, verb: Annotated[str, Path(pattern="^(resume|cancel|retry)$")]
+        identity: str, verb: Annotated[str, Path(pattern="^(resume|cancel|retry)$")], by: By
     ) -> BatchView:
-        return await change(lambda s: batch_view(s, _CHANGES[verb](s, identity, OPERATOR).id))
+        return await change(lambda s: batch_view(s, _CHANGES[verb](s, identity, by.actor()).id))
 
     async def change(work: Callable[[Session], BatchView]) -> BatchView:
         view = await context.store.write("batch.order", work)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 
+from ringrift.control.api.access import By
 from ringrift.control.objects import open_objects
 from ringrift.control.reconcile.backups import BACKUP_TO
 from ringrift.control.reconcile.context import Context
@@ -36,14 +37,14 @@ def add_routes(router: APIRouter, context: Context) -> None:
         return await context.store.read(lambda s: _view(s, backups.get_backup(s, identity)))
 
     @router.post("/backups")
-    async def begin(wish: BackupRequest) -> BackupView:
+    async def begin(wish: BackupRequest, by: By) -> BackupView:
         place = wish.place or os.environ.get(BACKUP_TO, "")
         if not place:
             raise BadInput("no place for the backup is named", hint=f"use --to PLACE, or set {BACKUP_TO}")
         open_objects(place)
         view = await context.store.write(
             "backup.order",
-            lambda s: _view(s, backups.begin_backup(s, place, wish.keys, "operator")),
+            lambda s: _view(s, backups.begin_backup(s, place, wish.keys, by.actor())),
         )
         context.wake()
         return view
@@ -57,9 +58,9 @@ def _retention(router: APIRouter, context: Context) -> None:
         return await context.store.read(lambda s: _plan(s, context.settings))
 
     @router.post("/retention")
-    async def order() -> RetentionView:
+    async def order(by: By) -> RetentionView:
         def work(session: Session) -> RetentionView:
-            retention.order_pass(session, "operator")
+            retention.order_pass(session, by.actor())
             return _plan(session, context.settings)
 
         view = await context.store.write("retention.order", work)

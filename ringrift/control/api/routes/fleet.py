@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlmodel import Session, select
 
+from ringrift.control.api.access import OWNER, By, Caller
 from ringrift.control.api.views.hosts import HostFilter, history_views, host_view, host_views
 from ringrift.control.api.views.work import operation_view
 from ringrift.control.domain.hostkeys import bare_key
@@ -19,8 +20,6 @@ from ringrift.control.store.tables import Agent, Assignment, Host
 from ringrift.errors import Conflict, Refused
 from ringrift.protocol.hosts import HostStateView, QuarantineRequest
 from ringrift.protocol.operator import HostAdd, HostState, HostView, OperationView
-
-OPERATOR = "operator"
 
 
 def add_routes(router: APIRouter, context: Context) -> None:
@@ -54,47 +53,47 @@ def _reading(router: APIRouter, context: Context) -> None:
 def _joining(router: APIRouter, context: Context) -> None:
 
     @router.post("/hosts")
-    async def add(wish: HostAdd) -> HostView:
-        await context.store.write("host.add", lambda s: _add(s, wish))
+    async def add(wish: HostAdd, by: By) -> HostView:
+        await context.store.write("host.add", lambda s: _add(s, wish, by.actor()))
         return await context.store.read(lambda s: host_view(s, wish.name, context.settings.agents))
 
     @router.post("/hosts/{name}/provision")
-    async def provision(name: str) -> OperationView:
-        operation = await context.store.write("host.provision", lambda s: _provision(s, name))
+    async def provision(name: str, by: By) -> OperationView:
+        operation = await context.store.write("host.provision", lambda s: _provision(s, name, by.actor()))
         context.wake()
         return await context.store.read(lambda s: operation_view(s, operations.get_operation(s, operation)))
 
 
 def _leaving(router: APIRouter, context: Context) -> None:
 
-    async def change(name: str, what: str) -> HostView:
+    async def change(name: str, what: str, by: Caller) -> HostView:
         act = {"drain": fleet.drain, "resume": fleet.resume, "remove": _remove}[what]
-        await context.store.write("host.act", lambda s: act(s, fleet.get_host(s, name), OPERATOR))
+        await context.store.write("host.act", lambda s: act(s, fleet.get_host(s, name), by.actor()))
         context.wake()
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
     @router.post("/hosts/{name}/drain")
-    async def drain(name: str) -> HostView:
-        return await change(name, "drain")
+    async def drain(name: str, by: By) -> HostView:
+        return await change(name, "drain", by)
 
     @router.post("/hosts/{name}/resume")
-    async def resume(name: str) -> HostView:
-        return await change(name, "resume")
+    async def resume(name: str, by: By) -> HostView:
+        return await change(name, "resume", by)
 
     @router.post("/hosts/{name}/remove")
-    async def remove(name: str) -> HostView:
-        return await change(name, "remove")
+    async def remove(name: str, by: By) -> HostView:
+        return await change(name, "remove", by)
 
     @router.post("/hosts/{name}/quarantine")
-    async def quarantine(name: str, wish: QuarantineRequest) -> HostView:
+    async def quarantine(name: str, wish: QuarantineRequest, by: By) -> HostView:
         await context.store.write(
             "host.quarantine",
-            lambda s: fleet.quarantine(s, fleet.get_host(s, name), wish.reason, wish.seconds, OPERATOR),
+            lambda s: fleet.quarantine(s, fleet.get_host(s, name), wish.reason, wish.seconds, by.actor()),
         )
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
 
 
-def _add(session: Session, wish: HostAdd) -> None:
+def _add(session: Session, wish: HostAdd, actor: str) -> None:
     """Add a host, or bring a retired one back; adding the same again changes nothing."""
     wanted = wish.model_dump(exclude={"host_key", "confirmed_by"})
     host, time, key = session.get(Host, wish.name), now(session), bare_key(wish.host_key)
@@ -111,13 +110,13 @@ def _add(session: Session, wish: HostAdd) -> None:
         session.flush()
     else:
         host.sqlmodel_update({**wanted, **fresh, "draining": False, "release": None, "tunnel": "unknown"})
-        fleet.set_state(session, host, "new", "", OPERATOR)
+        fleet.set_state(session, host, "new", "", actor)
     how = hostkeys.OPERATOR if wish.confirmed_by == "fingerprint" else hostkeys.FIRST_CONTACT
     login = f"{wish.user}@{wish.address}:{wish.port}"
-    hostkeys.pin(session, host, key, how, OPERATOR, "host.added", login=login)
+    hostkeys.pin(session, host, key, how, actor, "host.added", login=login)
 
 
-def _provision(session: Session, name: str) -> str:
+def _provision(session: Session, name: str, actor: str = OWNER) -> str:
     """Begin to provision, or return the operation that does so already."""
     host = fleet.get_host(session, name)
     if host.state == "retired":
@@ -129,7 +128,7 @@ def _provision(session: Session, name: str) -> str:
     running = operations.running_operation(session, "provision", name)
     if running is not None:
         return running.id
-    return operations.start_operation(session, "provision", name, name, OPERATOR, {}).id
+    return operations.start_operation(session, "provision", name, name, actor, {}).id
 
 
 def _remove(session: Session, host: Host, actor: str) -> None:

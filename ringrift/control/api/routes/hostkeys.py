@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from sqlmodel import Session, col, select
 
+from ringrift.control.api.access import By
 from ringrift.control.api.views.hostkeys import authority_views, pinned_views, revoked_views
 from ringrift.control.api.views.hosts import host_view
 from ringrift.control.domain.ports import HostSpec, ShownKey
@@ -29,7 +30,6 @@ from ringrift.protocol.hosts import (
 )
 from ringrift.protocol.operator import HostKey, HostView, ScanRequest
 
-OPERATOR = "operator"
 SCANS_AT_ONCE = 16
 
 
@@ -60,10 +60,10 @@ def _scanning(router: APIRouter, context: Context) -> None:
 def _pinning(router: APIRouter, context: Context) -> None:
 
     @router.post("/hosts/{name}/trust")
-    async def trust(name: str, wish: TrustRequest) -> HostView:
+    async def trust(name: str, wish: TrustRequest, by: By) -> HostView:
         await context.store.write(
             "host.trust",
-            lambda s: hostkeys.pin(s, fleet.get_host(s, name), wish.host_key, wish.how, OPERATOR),
+            lambda s: hostkeys.pin(s, fleet.get_host(s, name), wish.host_key, wish.how, by.actor()),
         )
         context.wake()
         return await context.store.read(lambda s: host_view(s, name, context.settings.agents))
@@ -77,9 +77,9 @@ def _pinning(router: APIRouter, context: Context) -> None:
         return await context.store.read(revoked_views)
 
     @router.post("/host-keys/revoke")
-    async def revoke(wish: RevokeRequest) -> RevokedKeyView:
+    async def revoke(wish: RevokeRequest, by: By) -> RevokedKeyView:
         hosts = await context.store.write(
-            "host.revoke-key", lambda s: hostkeys.revoke(s, wish.fingerprint, wish.reason, OPERATOR)
+            "host.revoke-key", lambda s: hostkeys.revoke(s, wish.fingerprint, wish.reason, by.actor())
         )
         context.wake()
         views = await context.store.read(revoked_views)
@@ -94,16 +94,16 @@ def _trusting_authorities(router: APIRouter, context: Context) -> None:
         return await context.store.read(authority_views)
 
     @router.post("/host-authorities")
-    async def add(wish: AuthorityAdd) -> list[AuthorityView]:
+    async def add(wish: AuthorityAdd, by: By) -> list[AuthorityView]:
         await context.store.write(
-            "host.add-authority", lambda s: hostkeys.add_authority(s, wish.public_key, OPERATOR)
+            "host.add-authority", lambda s: hostkeys.add_authority(s, wish.public_key, by.actor())
         )
         return await context.store.read(authority_views)
 
     @router.post("/host-authorities/remove")
-    async def remove(wish: AuthorityRemove) -> list[AuthorityView]:
+    async def remove(wish: AuthorityRemove, by: By) -> list[AuthorityView]:
         await context.store.write(
-            "host.remove-authority", lambda s: hostkeys.remove_authority(s, wish.fingerprint, OPERATOR)
+            "host.remove-authority", lambda s: hostkeys.remove_authority(s, wish.fingerprint, by.actor())
         )
         return await context.store.read(authority_views)
 

@@ -6,26 +6,25 @@ import asyncio
 
 from fastapi import APIRouter
 
+from ringrift.control.api.access import By
 from ringrift.control.domain.inventory import PlannedRow
 from ringrift.control.domain.inventory_text import read_inventory, write_inventory
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store.inventory import export_hosts, import_hosts, planned_import
 from ringrift.protocol.hosts import ExportView, ImportRequest, ImportRow, ImportView
 
-OPERATOR = "operator"
-
 
 def add_routes(router: APIRouter, context: Context) -> None:
     """Add the routes of the inventory."""
 
     @router.post("/inventory")
-    async def import_(wish: ImportRequest) -> ImportView:
+    async def import_(wish: ImportRequest, by: By) -> ImportView:
         file = await asyncio.to_thread(read_inventory, wish.text)
         if wish.dry_run:
             rows, done = await context.store.read(lambda s: planned_import(s, file)), False
         else:
             rows, done = await context.store.write(
-                "host.import", lambda s: import_hosts(s, file, partial=wish.partial, actor=OPERATOR)
+                "host.import", lambda s: import_hosts(s, file, partial=wish.partial, actor=by.actor())
             )
         return ImportView(done=done, rows=[_row(row) for row in rows])
 

@@ -7,6 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 from sqlmodel import Session
 
+from ringrift.control.api.access import By
 from ringrift.control.api.views.configs import config_view, config_views
 from ringrift.control.api.views.models import (
     evaluation_view,
@@ -50,9 +51,9 @@ def _configs(router: APIRouter, context: Context) -> None:
         return await context.store.read(lambda s: config_view(s, key, context.settings))
 
     @router.post("/configs/{key}/enabled")
-    async def enable(key: str, wish: EnableRequest) -> ConfigView:
+    async def enable(key: str, wish: EnableRequest, by: By) -> ConfigView:
         await context.store.write(
-            "config.enable", lambda s: learning.enable_config(s, key, wish.enabled, wish.actor)
+            "config.enable", lambda s: learning.enable_config(s, key, wish.enabled, by.actor(wish.actor))
         )
         context.wake()
         return await context.store.read(lambda s: config_view(s, key, context.settings))
@@ -88,22 +89,23 @@ def _promotions(router: APIRouter, context: Context) -> None:
         )
 
     @router.post("/promotions")
-    async def promote(wish: PromoteRequest) -> PromotionView:
+    async def promote(wish: PromoteRequest, by: By) -> PromotionView:
         if wish.dry_run:
             return await plan(wish.config, wish.model)
-        view, refusal = await context.store.write("champion.promote", lambda s: promote_now(s, wish))
+        named = wish.model_copy(update={"actor": by.actor(wish.actor)})
+        view, refusal = await context.store.write("champion.promote", lambda s: promote_now(s, named))
         if refusal is not None:
             raise refusal
         context.wake()
         return view
 
     @router.post("/rollback/{config}")
-    async def rollback(config: str, dry_run: bool = False) -> PromotionView:
+    async def rollback(config: str, by: By, dry_run: bool = False) -> PromotionView:
         if dry_run:
             return await context.store.read(
                 lambda s: promotion_view(s, promotion.plan_rollback(s, config), done=False)
             )
-        view = await context.store.write("champion.rollback", lambda s: _rollback(s, config))
+        view = await context.store.write("champion.rollback", lambda s: _rollback(s, config, by.actor()))
         context.wake()
         return view
 
@@ -134,9 +136,9 @@ def _refusal(found: PromotionPlan) -> MissingEvidence:
     )
 
 
-def _rollback(session: Session, config: str) -> PromotionView:
+def _rollback(session: Session, config: str, actor: str) -> PromotionView:
     found = promotion.plan_rollback(session, config)
     if not found.allowed:
         raise Conflict(f"{found.config} has no earlier champion", hint="there is nothing to roll back to")
-    promotion.carry_out(session, found, "operator", "rollback")
+    promotion.carry_out(session, found, actor, "rollback")
     return promotion_view(session, found, done=True)

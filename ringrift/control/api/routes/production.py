@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from sqlmodel import Session
 
+from ringrift.control.api.access import By
 from ringrift.control.api.views.production import (
     deployment_view,
     planned_view,
@@ -31,12 +32,12 @@ def _targets(router: APIRouter, context: Context) -> None:
         return await context.store.read(target_views)
 
     @router.post("/targets")
-    async def add(wish: TargetAdd) -> TargetView:
+    async def add(wish: TargetAdd, by: By) -> TargetView:
         def work(session: Session) -> TargetView:
             row = Target(
                 name=wish.name, host=wish.host, port=wish.port, configs=wish.configs, added_at=now(session)
             )
-            return target_view(session, production.add_target(session, row, "operator"))
+            return target_view(session, production.add_target(session, row, by.actor()))
 
         return await context.store.write("target.change", work)
 
@@ -48,7 +49,7 @@ def _targets(router: APIRouter, context: Context) -> None:
 def _deployments(router: APIRouter, context: Context) -> None:
 
     @router.post("/deployments")
-    async def deploy(wish: DeployRequest) -> DeploymentView:
+    async def deploy(wish: DeployRequest, by: By) -> DeploymentView:
         command = _command(wish)
         if wish.dry_run:
             return await context.store.read(
@@ -57,7 +58,7 @@ def _deployments(router: APIRouter, context: Context) -> None:
 
         def work(session: Session) -> DeploymentView:
             plan = production.plan_deployment(session, wish.targets, wish.configs)
-            begun = production.start_deployment(session, plan, wish.actor)
+            begun = production.start_deployment(session, plan, by.actor(wish.actor))
             return deployment_view(session, begun.id, command)
 
         view = await context.store.write("deployment.order", work)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter
 from sqlmodel import Session
 
+from ringrift.control.api.access import By
 from ringrift.control.api.views.scheduling import job_detail, shares_view
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import jobs, shares
@@ -50,18 +51,18 @@ def _jobs(router: APIRouter, context: Context) -> None:
         return await context.store.read(lambda s: job_detail(s, jobs.get_job(s, identity)))
 
     @router.post("/jobs/{identity}/retry")
-    async def retry(identity: str, wish: JobChange) -> JobDetail:
+    async def retry(identity: str, wish: JobChange, by: By) -> JobDetail:
         def work(session: Session) -> JobDetail:
-            return job_detail(session, jobs.retry_job(session, identity, wish.actor))
+            return job_detail(session, jobs.retry_job(session, identity, by.actor(wish.actor)))
 
         detail = await _write(context.store, "job.retry", work, wish.dry_run)
         context.wake()
         return detail
 
     @router.post("/jobs/{identity}/cancel")
-    async def cancel(identity: str, wish: JobChange) -> JobDetail:
+    async def cancel(identity: str, wish: JobChange, by: By) -> JobDetail:
         def work(session: Session) -> JobDetail:
-            return job_detail(session, jobs.cancel_job(session, identity, wish.reason, wish.actor))
+            return job_detail(session, jobs.cancel_job(session, identity, wish.reason, by.actor(wish.actor)))
 
         detail = await _write(context.store, "job.cancel", work, wish.dry_run)
         context.wake()
@@ -75,13 +76,13 @@ def _shares(router: APIRouter, context: Context) -> None:
         return await context.store.read(lambda s: shares_view(s, context.settings))
 
     @router.post("/shares")
-    async def change(wish: ShareSet) -> SharesView:
+    async def change(wish: ShareSet, by: By) -> SharesView:
         def work(session: Session) -> SharesView:
             if wish.share is None:
-                shares.reset_share(session, wish.scope, wish.actor)
+                shares.reset_share(session, wish.scope, by.actor(wish.actor))
             else:
                 reserve = context.settings.selfplay.reserve
-                shares.set_share(session, wish.scope, wish.share, wish.actor, reserve)
+                shares.set_share(session, wish.scope, wish.share, by.actor(wish.actor), reserve)
             session.flush()
             return shares_view(session, context.settings)
 

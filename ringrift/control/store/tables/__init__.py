@@ -31,10 +31,11 @@ from ringrift.control.store.tables.production import (
     ServingRow,
     Target,
 )
-from ringrift.control.store.tables.record import Alert, Backup, Event, Setting
+from ringrift.control.store.tables.record import AccessToken, Alert, Backup, Event, Setting
 from ringrift.control.store.tables.work import Artifact, Assignment, Job, Result, Share, SpotCheck, Throughput
 
 __all__ = [
+    "AccessToken",
     "Agent",
     "Alert",
     "Alias",

@@ -64,3 +64,17 @@ class Backup(SQLModel, table=True):
     reason: str = text(default="")
     made_at: float = seconds()
     verified_at: float | None = seconds(default=None)
+
+
+class AccessToken(SQLModel, table=True):
+    """One operator's token: what it may, until when, and the hash of its text."""
+
+    __tablename__ = "access_token"
+
+    name: str = Field(primary_key=True)
+    role: str
+    sha256: str = Field(unique=True)
+    made_by: str
+    made_at: float = seconds()
+    expires_at: float = seconds()
+    revoked_at: float | None = seconds(default=None)
