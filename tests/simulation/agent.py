@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import copy
 import random
 from collections.abc import Awaitable, Callable
@@ -75,7 +76,11 @@ class SimAgent:
 
     def start(self) -> None:
         """Start the process."""
-        self._tasks = [asyncio.ensure_future(self._beats()), asyncio.ensure_future(self._slot())]
+        # A process of its own: nothing of the one that started it, such as its right to lead, is inherited.
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(work, context=contextvars.Context()) for work in (self._beats(), self._slot())
+        ]
 
     def crash(self) -> None:
         """Kill the process; a write under way tears."""
@@ -102,6 +107,7 @@ class SimAgent:
             version="0.1.0",
             release=self.disk.release,
             incarnation=self._incarnation,
+            numeric_class="all machines are alike",
             telemetry=wire.Telemetry(cpus=4, memory_total=64 << 30, memory_used=1 << 30),
             running=[
                 wire.Progress(assignment=name, epoch=spool.assignment.epoch, done=len(spool.receipts))
@@ -137,7 +143,7 @@ class SimAgent:
         if self.draining:
             await asyncio.sleep(5.0)
             return
-        reply: wire.LeaseReply = await self._call("lease", wire.LeaseRequest(kinds=KINDS[:4]))
+        reply: wire.LeaseReply = await self._call("lease", wire.LeaseRequest(kinds=KINDS))
         if reply.assignment is None:
             await asyncio.sleep(reply.retry_seconds)
         elif reply.assignment.assignment not in self.disk.spools:
@@ -167,10 +173,15 @@ class SimAgent:
         )
 
     def _compute(self, spool: Spool, sequence: int) -> None:
+        if spool.assignment.spec["kind"] == "repeat":
+            spool.results[sequence] = (self._repeat(spool.assignment.spec), [])
+            self.computed += 1
+            return
         payload, contents = self._work.unit(spool.assignment.spec, sequence)
         names = [payload[key] for key in ("shard", "model") if key in payload][: len(contents)]
         if self._rng.random() < self.lies:
             payload = self._untrue(payload)
+            names = [payload["shard"]] if names and "shard" in payload else names
         if self._rng.random() < 0.02:
             return  # the machine wrote it, and the disk tore it: found damaged, computed again
         spool.results[sequence] = (payload, names)
@@ -180,16 +191,33 @@ class SimAgent:
         """Return a result that cannot be true, or that a replay finds out."""
         lie = copy.deepcopy(payload)
         games = lie.get("games") or []
-        kind = self._rng.randrange(4)
+        kind = self._rng.randrange(5)
         if kind == 0 and games:
             games[0]["winner"] = games[0]["winner"] % 2 + 1
         elif kind == 1 and len(games) > 1:
             games[1]["game_id"] = games[0]["game_id"]
         elif kind == 2 and games:
             games.pop()
+        elif kind == 3 and lie["kind"] == "selfplay":
+            self._invent(lie)
         else:
             lie["config"] = "square8_2p"
         return lie
+
+    def _invent(self, lie: dict[str, Any]) -> None:
+        """Make up legal games that the seed does not give: only playing them again finds that out."""
+        name = f"{self._rng.getrandbits(256):064x}"
+        for game in lie["games"]:
+            game["game_id"] = f"{self._rng.getrandbits(256):064x}"
+        lie["shard"], self._work.shards[name] = name, lie["games"]
+
+    def _repeat(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Play a shard's seed again and compare."""
+        real, _ = self._work.unit(spec["origin"], spec["sequence"])
+        same = real["shard"] == spec["shard"]
+        reason = "" if same else "game 0 differs at decision 1"
+        found = {"kind": "repeat", "config": spec["config"], "shard": spec["shard"]}
+        return {**found, "same": same, "reason": reason, "games": len(real["games"])}
 
     async def _deliver_while_there(self, name: str) -> None:
         while True:

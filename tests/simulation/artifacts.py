@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,19 @@ class SimArtifacts:
         """Take a file: durable first, then its row."""
         self.held.add(sha256)
         await store.write("artifact.stored", lambda s: note_artifact(s, sha256, 100, agent))
+
+    async def stored(self) -> AsyncIterator[tuple[str, int, float]]:
+        """Yield name, size and age of everything."""
+        for name in sorted(self.held):
+            yield name, 100, 0.0
+
+    async def delete(self, sha256: str) -> None:
+        """Remove a file."""
+        self.held.discard(sha256)
+
+    def sweep(self, older: dict[str, float], clock: float) -> int:
+        """Nothing lies about."""
+        return 0
 
     async def existing(self, sha256: str) -> Path:
         """Return where an artifact would be; `NotFound` when nobody put it."""

@@ -112,6 +112,12 @@ class Checks:
             if state in ("quarantined", "retired") and host in silent:
                 raise Violation(f"P8: silent {host} became {state} (by {name}): {reason}")
 
+    def liars(self, liar: str | None) -> None:
+        """Check that a spot check finds the host that lies, and none that does not."""
+        for host, state in self._raw.execute("SELECT host, state FROM spot_check"):
+            if state == "differs" and host != liar:
+                raise Violation(f"honest {host} was found to lie")
+
     def told(self, job: str, sequence: int) -> None:
         """An agent was told that a result is received."""
         self.receipts.add((job, sequence))

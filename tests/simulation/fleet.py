@@ -49,7 +49,7 @@ class SimFleet:
         self.machines, self.network, self._rng, self._start = machines, network, rng, start
         self.release = "abcdef012345"
 
-    async def scan(self, address: str, port: int) -> list[ShownKey]:
+    async def scan(self, address: str, port: int, jump: object = None) -> list[ShownKey]:
         return [ShownKey("ssh-ed25519", "SHA256:shown", HOST_KEY)]
 
     async def plan(self, host: HostSpec) -> HostPlan:

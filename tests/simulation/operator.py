@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringrift.control.api.routes import fleet as fleet_routes
 from ringrift.control.api.routes.learning import promote_now
-from ringrift.control.store import fleet, learning, promotion
+from ringrift.control.store import batches, fleet, hostkeys, learning, promotion
 from ringrift.control.store.tables import Alias
 from ringrift.errors import RingRiftError
 from ringrift.protocol.operator import PromoteRequest
@@ -26,6 +26,7 @@ class Operator:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._decisions = 0
         self._common: list[Callable[[], Awaitable[None]]] = [
             self._cut,
             self._crash_agent,
@@ -33,6 +34,7 @@ class Operator:
             self._kill_at_a_commit,
             self._promote_twice,
             self._promote_twice,
+            self._batch,
         ]
         self._rare: list[Callable[[], Awaitable[None]]] = [
             self._clone,
@@ -44,7 +46,7 @@ class Operator:
             self._new_release,
             self._outage,
             self._provision,
-            self._provision,
+            self._suspend,
         ]
 
     async def trouble(self) -> None:
@@ -68,18 +70,21 @@ class Operator:
         for machine in world.machines.values():
             if machine.agent is not None:
                 world.start_agent(machine)
-            await self._do("host.trust", lambda s, n=machine.name: fleet_routes._trust(s, n, HOST_KEY))
             await self._do(
-                "host.act", lambda s, n=machine.name: fleet_routes._resume(s, fleet.get_host(s, n))
+                "host.trust",
+                lambda s, n=machine.name: hostkeys.pin(s, fleet.get_host(s, n), HOST_KEY, "operator", "ann"),
             )
-            await self._do("host.provision", lambda s, n=machine.name: fleet_routes._provision(s, n))
+            await self._do("host.act", lambda s, n=machine.name: fleet.resume(s, fleet.get_host(s, n), "ann"))
         await self._do("config.enable", lambda s: learning.enable_config(s, "hex8_2p", False, "ann"))
 
     async def decide(self) -> None:
         """Promote what may be promoted, and at times take it back; the controller may die meanwhile."""
-        if self.world.rng.random() < 0.3:
+        self._decisions += 1
+        if self._decisions < 5 and self.world.rng.random() < 0.3:
             self.world.arm(self.world.rng.randint(1, 4))
         await self._promote_twice()
+        if self.world.unwell():
+            await self._do("batch.start", lambda s: _start(s, "provision"))
         if self.world.rng.random() < 0.2:
             await self._roll_back()
         self.world.arm(0)
@@ -165,17 +170,25 @@ class Operator:
 
         await self._do("champion.rollback", work)
 
+    async def _suspend(self) -> None:
+        await self.world.suspend_controller()
+
+    async def _batch(self) -> None:
+        """An operation on all hosts: canary, waves, budget, debts."""
+        kind = self.world.rng.choice(["provision", "provision", "update", "restart"])
+        await self._do("batch.start", lambda s: _start(s, kind))
+
     async def _provision(self) -> None:
         name = self._any().name
         await self._do("host.provision", lambda s: fleet_routes._provision(s, name))
 
     async def _drain(self) -> None:
         name = self._any().name
-        await self._do("host.act", lambda s: fleet_routes._drain(s, fleet.get_host(s, name)))
+        await self._do("host.act", lambda s: fleet.drain(s, fleet.get_host(s, name), "ann"))
 
     async def _resume(self) -> None:
         name = self._any().name
-        await self._do("host.act", lambda s: fleet_routes._resume(s, fleet.get_host(s, name)))
+        await self._do("host.act", lambda s: fleet.resume(s, fleet.get_host(s, name), "ann"))
 
     async def _new_release(self) -> None:
         self.world.fleet.release = f"{self.world.rng.getrandbits(48):012x}"
@@ -200,6 +213,11 @@ class Operator:
         self.world.note(f"{machine.name} has a twin")
         twin.start()
         self._later(self.world.rng.uniform(20.0, 200.0), twin.crash)
+
+
+def _start(session: Any, kind: str) -> None:
+    hosts = batches.choose_hosts(session, [], True, {})
+    batches.start_batch(session, hosts, batches.Order(kind, named=False), "ann")
 
 
 def _idle(host: str) -> Exception:

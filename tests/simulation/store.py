@@ -14,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from ringrift.control.store import migrate
+from ringrift.control.store.fence import fenced
 from ringrift.failpoints import reach
 
 T = TypeVar("T")
@@ -64,14 +65,18 @@ class SimStore:
     def __init__(self, database: Database, rng: random.Random, committed: Committed) -> None:
         self._database, self._rng, self._committed = database, rng, committed
         self.dead = False
+        self.awake = asyncio.Event()
+        """Not set while the process is suspended."""
+        self.awake.set()
 
     async def write(self, name: str, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction of its own, after a wait as in the writer's queue."""
+        guarded = fenced(work)
         await self._turn()
         reach(f"begin:{name}", "before")
         await self._alive()
         with Session(self._database.engine, expire_on_commit=False) as session:
-            value = work(session)
+            value = guarded(session)
             session.flush()
             reach(name, "before")
             if self.dead:
@@ -92,6 +97,7 @@ class SimStore:
     async def _turn(self) -> None:
         await self._alive()
         await asyncio.sleep(self._rng.random() * 0.02)
+        await self.awake.wait()
 
     async def _alive(self) -> None:
         """A dead process does nothing more, not even its clean-up."""

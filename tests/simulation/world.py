@@ -19,6 +19,8 @@ from ringrift.control.reconcile.context import Context
 from ringrift.control.reconcile.table import RECONCILERS
 from ringrift.control.settings import Settings
 from ringrift.control.store import beats, fleet, leasing, operations
+from ringrift.control.store.fence import leading
+from ringrift.control.store.operations import Superseded
 from ringrift.control.store.receipts import accept_result
 from ringrift.control.store.tables import ConfigRow, Host
 from ringrift.errors import RingRiftError, Unreachable
@@ -49,6 +51,7 @@ def _settings(learns: bool) -> Settings:
             "retry_seconds": 5.0,
             "patience_seconds": 20.0,
             "idle_seconds": 10.0,
+            "spot_check_share": 0.2,
         },
         selfplay={"games_per_shard": 4, "shards_per_job": 2, "queued_per_config": 2},
         training={"min_positions": 300 if learns else 10**9},
@@ -101,31 +104,52 @@ class World:
         self._controller = [asyncio.ensure_future(self._controls(self.context))]
 
     async def _controls(self, context: Context) -> None:
-        with suppress(GoneError):
+        with suppress(GoneError, Superseded):
             await take_over(context)
             context.leading = True
-            woken = asyncio.Event()
-            context.wakers.append(woken)
-            while True:
-                chosen = list(RECONCILERS)
-                self.rng.shuffle(chosen)
-                for reconciler in chosen if self.peace else chosen[: len(chosen) // 2]:
-                    await self._pass(context, reconciler)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), _PASS_SECONDS * self.rng.uniform(1.0, 3.0))
-                woken.clear()
-                await asyncio.sleep(self.rng.uniform(0.1, 3.0))
+            with leading(context.epoch):
+                await self._passes(context)
+
+    async def _passes(self, context: Context) -> None:
+        woken = asyncio.Event()
+        context.wakers.append(woken)
+        while True:
+            chosen = list(RECONCILERS)
+            self.rng.shuffle(chosen)
+            for reconciler in chosen if self.peace else chosen[: len(chosen) // 2]:
+                await self._pass(context, reconciler)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), _PASS_SECONDS * self.rng.uniform(1.0, 3.0))
+            woken.clear()
+            await asyncio.sleep(self.rng.uniform(0.1, 3.0))
 
     async def _pass(self, context: Context, reconciler: Any) -> bool:
         try:
             return bool(await reconciler.step(context))
-        except GoneError:
+        except (GoneError, Superseded):
             raise
         except RingRiftError as error:
             self.note(f"{reconciler.name}: {error.line()}")
         except Exception as error:
             self.fail(Violation(f"reconciler {reconciler.name} raised {type(error).__name__}: {error}"))
         return False
+
+    async def suspend_controller(self) -> None:
+        """Stop the controller's process for a while; another one takes the lead, then the first wakes up."""
+        if self.context is None:
+            return
+        self.note("the controller is suspended, another one takes over")
+        old, tasks = self.context, self._controller
+        old.store.awake.clear()  # type: ignore[attr-defined]
+        await self.start_controller()
+        await asyncio.sleep(self.rng.uniform(5.0, 60.0))
+        self.note("the suspended controller wakes up")
+        old.store.awake.set()  # type: ignore[attr-defined]
+        await asyncio.sleep(10.0)
+        old.store.dead = True  # type: ignore[attr-defined]
+        for task in tasks:
+            task.cancel()
+        await old.flights.close()
 
     def kill_controller(self, why: str) -> None:
         """Kill the controller's process now; nothing of it runs on."""
@@ -256,6 +280,7 @@ class World:
         await operator.make_peace()
         await self._until_rest(operator)
         self.checks.all_receipts()
+        self.checks.liars(self.liar)
         if self.broken is not None:
             raise self.broken
         self.totals = {what: self._one(query) for what, query in _TOTALS.items()}
@@ -294,8 +319,8 @@ class World:
         """Wait until nothing is left to do; then another pass must change nothing (P6, P9)."""
         end = self.loop.time() + PEACE_SECONDS
         while self.broken is None:
-            await asyncio.sleep(30.0)
             await operator.decide()
+            await asyncio.sleep(30.0)
             if (left := self._left()) is None:
                 break
             if self.loop.time() > end:
@@ -309,15 +334,23 @@ class World:
             task.cancel()
         for _ in range(2):
             before = self._head()
-            changed = [r.name for r in RECONCILERS if await self._pass(self.context, r)]
+            with leading(self.context.epoch):
+                changed = [r.name for r in RECONCILERS if await self._pass(self.context, r)]
         if changed or self._head() != before:
             self.fail(Violation(f"P6: at rest, another pass changed something: {changed}"))
 
     def _head(self) -> int:
         return self._one("SELECT COUNT(*) FROM event")
 
+    def unwell(self) -> bool:
+        """Tell whether an operator sees a host that is not as it should be."""
+        wrong = any(machine.disk.release != self.fleet.release for machine in self.machines.values())
+        return wrong or self.database.raw.execute(_UNFINISHED["a host is not well"]).fetchone() is not None
+
     def _left(self) -> str | None:
         """Say what is not at its end yet."""
+        if self.context is None or not self.context.leading:
+            return "no controller leads"
         for what, query in _UNFINISHED.items():
             row = self.database.raw.execute(query).fetchone()
             if row:
