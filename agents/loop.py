@@ -201,7 +201,7 @@ class Agent:
         return _FULL_DISK_PAUSE
 
     def _lease(self) -> tuple[Work | None, float]:
-        reply = self._controller.lease(LeaseRequest(kinds=list(self._settings.kinds)))
+        reply = self._controller.lease(LeaseRequest(kinds=list(self._settings.kinds), credentials=True))
         if reply.assignment is None:
             return None, reply.retry_seconds
         if self._holds(reply.assignment):

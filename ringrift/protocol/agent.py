@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256, Wire
+from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256
 
 PREFIX = "/agent/v1"
 AGENT_HEADER = "x-ringrift-agent"
@@ -48,7 +48,7 @@ class Report(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
-class EnrolRequest(Wire):
+class EnrolRequest(Report):
     """First contact: the single-use token from the host's agent folder and the agent's new public key."""
 
     token: Annotated[str, StringConstraints(min_length=16, max_length=128)]
@@ -134,6 +134,8 @@ class BeatReply(Reply):
 class LeaseRequest(Report):
     kinds: Annotated[list[Annotated[str, StringConstraints(max_length=32)]], Field(max_length=32)]
     """What this agent is able to run, in any order; the controller ignores kinds that it does not know."""
+    credentials: bool = False
+    """It shows an assignment's credential; agents of the version before that get assignments without one."""
 
 
 class Assignment(Reply):

@@ -108,7 +108,7 @@ class ScriptedAgent:
         return wire.BeatReply.model_validate(answer.json())
 
     async def lease(self, *kinds: str) -> wire.LeaseReply:
-        wish = wire.LeaseRequest(kinds=list(kinds or KINDS))
+        wish = wire.LeaseRequest(kinds=list(kinds or KINDS), credentials=True)
         answer = await self.post(wire.LEASE, wish.model_dump_json().encode())
         assert answer.status_code == 200, answer.text
         reply = wire.LeaseReply.model_validate(answer.json())

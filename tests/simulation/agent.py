@@ -143,7 +143,7 @@ class SimAgent:
         if self.draining:
             await asyncio.sleep(5.0)
             return
-        reply: wire.LeaseReply = await self._call("lease", wire.LeaseRequest(kinds=KINDS))
+        reply: wire.LeaseReply = await self._call("lease", wire.LeaseRequest(kinds=KINDS, credentials=True))
         if reply.assignment is None:
             await asyncio.sleep(reply.retry_seconds)
         elif reply.assignment.assignment not in self.disk.spools:

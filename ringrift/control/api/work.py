@@ -40,7 +40,7 @@ def answers(context: Context, window: BeatWindow) -> dict[str, Answer]:
     async def lease(agent: str, body: bytes) -> LeaseReply:
         wish = parse(LeaseRequest, body)
         reply = await context.store.write(
-            "agent.lease", lambda s: leasing.lease(s, agent, wish.kinds, context.settings)
+            "agent.lease", lambda s: leasing.lease(s, agent, wish, context.settings)
         )
         if reply.assignment is not None:
             context.wake()

@@ -34,6 +34,7 @@ from ringrift.protocol.agent import (
     FinishReply,
     FinishRequest,
     LeaseReply,
+    LeaseRequest,
 )
 from ringrift.protocol.jobs import JobKind
 
@@ -49,10 +50,10 @@ _REFUSING = {
 }
 
 
-def lease(session: Session, agent_id: str, kinds: Sequence[str], settings: Settings) -> LeaseReply:
+def lease(session: Session, agent_id: str, wish: LeaseRequest, settings: Settings) -> LeaseReply:
     """Hand out the best job for an agent, or say why there is none."""
     agent = get_agent(session, agent_id)
-    agent.kinds = sorted(set(kinds))
+    agent.kinds = sorted(set(wish.kinds))
     host = get_host(session, agent.host)
     asking = _live(agent, host, _held(session, agent.id).get(agent.id, []))
     refusal = _REFUSING.get(host.state, "")
@@ -66,13 +67,14 @@ def lease(session: Session, agent_id: str, kinds: Sequence[str], settings: Setti
     session.add(agent)
     if decision.job is None:
         return LeaseReply(retry_seconds=settings.agents.idle_seconds, reason=decision.reason)
-    return LeaseReply(assignment=_assign(session, agent, jobs.get_job(session, decision.job), settings))
+    credential = secrets.token_urlsafe(24) if wish.credentials else ""
+    job = jobs.get_job(session, decision.job)
+    return LeaseReply(assignment=_assign(session, agent, job, settings, credential))
 
 
-def _assign(session: Session, agent: Agent, job: Job, settings: Settings) -> wire.Assignment:
+def _assign(session: Session, agent: Agent, job: Job, settings: Settings, credential: str) -> wire.Assignment:
     time = now(session)
     deadline = getattr(settings.deadlines, job.kind)
-    credential = secrets.token_urlsafe(24)
     job.epoch += 1
     assignment = Assignment(
         id=new_id("try"),
@@ -84,7 +86,7 @@ def _assign(session: Session, agent: Agent, job: Job, settings: Settings) -> wir
         began_at=time,
         expires_at=time + settings.agents.lease_seconds,
         deadline_at=time + deadline,
-        credential=hashlib.sha256(credential.encode()).hexdigest(),
+        credential=hashlib.sha256(credential.encode()).hexdigest() if credential else "",
     )
     session.add(assignment)
     jobs.set_job(session, job, "leased", "", actor=agent.id)
