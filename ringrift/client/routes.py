@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ringrift.errors import BadInput
+from ringrift.protocol import alerts as aw
 from ringrift.protocol import batches as many
 from ringrift.protocol import durability as dw
 from ringrift.protocol import hosts as hw
@@ -95,6 +96,19 @@ def status() -> Call[op.StatusView]:
 
 def why(subject: str) -> Call[op.WhyView]:
     return Call("GET", f"/v1/why/{segment(subject, 'host, config, job or target')}", op.WhyView)
+
+
+def alerts(cleared: int = 0) -> Call[list[aw.AlertView]]:
+    """The open alerts, then so many of those that are over."""
+    return Call("GET", "/v1/alerts", list[aw.AlertView], _given(cleared=cleared))
+
+
+def alert(signature: str) -> Call[aw.AlertView]:
+    return Call("GET", f"/v1/alerts/{segment(signature, 'alert')}", aw.AlertView)
+
+
+def acknowledge(signature: str, request: aw.AlertAck) -> Call[aw.AlertView]:
+    return Call("POST", f"/v1/alerts/{segment(signature, 'alert')}/ack", aw.AlertView, body=request)
 
 
 def hosts(

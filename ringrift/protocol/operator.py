@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from ringrift.protocol.agent import Telemetry
+from ringrift.protocol.alerts import AlertCount
 from ringrift.protocol.hosts import HostDetails
 from ringrift.protocol.hosts import HostKey as HostKey
 from ringrift.protocol.types import Address, ConfigKey, Name, Port, Reply, Sha256, User, Wire
@@ -349,6 +350,7 @@ class StatusView(Reply):
     receipts: ReceiptCount
     hourly_cost: float = 0.0
     """US dollars an hour of the hosts that are up."""
+    alerts: AlertCount = AlertCount()
 
 
 class ReceiptCount(Reply):

@@ -10,6 +10,7 @@ import ringrift
 from ringrift.control.api import errors
 from ringrift.control.api.access import guarded_route
 from ringrift.control.api.routes import (
+    alerts,
     batches,
     durability,
     fleet,
@@ -42,7 +43,7 @@ def operators_app(context: Context, token: str) -> FastAPI:
         return {"pid": os.getpid(), "home": str(context.home), "version": ringrift.__version__}
 
     guarded = APIRouter(prefix=PREFIX, route_class=guarded_route(context, token))
-    hosts = (batches, fleet, hostkeys, inventory)
+    hosts = (alerts, batches, fleet, hostkeys, inventory)
     for room in (*hosts, durability, games, learning, production, scheduling, tokens, work):
         room.add_routes(guarded, context)
     app.include_router(guarded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringrift.control.reconcile import (
+    alerts,
     backups,
     batches,
     drift,
@@ -39,4 +40,5 @@ RECONCILERS = (
     Reconciler("quarantines", quarantines.step),
     Reconciler("backups", backups.step),
     Reconciler("retention", retention.step),
+    Reconciler("alerts", alerts.step),
 )

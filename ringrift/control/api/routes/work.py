@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from sqlmodel import Session
 
 import ringrift
+from ringrift.control.api.views.alerts import alert_count
 from ringrift.control.api.views.configs import config_views, config_why
 from ringrift.control.api.views.hosts import host_views, host_why, hourly_cost
 from ringrift.control.api.views.production import target_why
@@ -90,6 +91,7 @@ def _status(session: Session, controller: ControllerView, settings: Settings) ->
         jobs=job_counts(session),
         receipts=receipt_count(session),
         hourly_cost=hourly_cost(hosts),
+        alerts=alert_count(session),
     )
 
 

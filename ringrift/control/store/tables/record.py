@@ -39,9 +39,11 @@ class Alert(SQLModel, table=True):
     count: int = 1
     """How often it opened."""
     first_at: float = seconds()
+    """When it opened, the last time if more than once."""
     last_at: float = seconds()
     cleared_at: float | None = seconds(default=None)
     notified_at: float | None = seconds(default=None)
+    """As of when it was told that it opened or is over."""
     notified: str = text(default="")
     """How the last notification went; empty before the first."""
     acknowledged_by: str | None = None
