@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 from ringrift.control import home as homes
 from ringrift.control.api.agents import agents_app
 from ringrift.control.api.operators import operators_app
+from ringrift.control.api.protocol import agent_protocol
 from ringrift.control.artifacts import ARTIFACTS_URL, open_artifacts
 from ringrift.control.backup.restore import refuse_half_restored
 from ringrift.control.domain.ports import Fleet
@@ -64,7 +66,8 @@ async def run_controller(
         context = Context(store, artifacts, fleet, settings, home, path, leading=False)
         stack.push_async_callback(fleet.close)
         await stack.enter_async_context(_serving(operators_app(context, token), operators))
-        await stack.enter_async_context(_serving(agents_app(context), agents))
+        app = agents_app(context)
+        await stack.enter_async_context(_serving(app, agents, agent_protocol(app)))
         url = f"http://127.0.0.1:{operators.getsockname()[1]}"
         homes.announce(home, url)
         stack.callback(homes.withdraw, home)
@@ -95,10 +98,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI, listener: socket.socket) -> AsyncIterator[None]:
+async def _serving(
+    app: FastAPI, listener: socket.socket, protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
+) -> AsyncIterator[None]:
     """Serve `app` on `listener` while inside; entered once it answers."""
     config = uvicorn.Config(
         app,
+        http=protocol,
         log_config=None,
         access_log=False,
         lifespan="off",
