@@ -17,7 +17,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from ringrift.control import structure
-from ringrift.control.objects import CHUNK, Folder, Objects, disk_problem, file_digest, open_objects
+from ringrift.control.objects import (
+    CHUNK,
+    Folder,
+    Objects,
+    disk_problem,
+    file_digest,
+    open_objects,
+    opened,
+    pieces,
+)
 from ringrift.control.settings import LimitSettings
 from ringrift.errors import BadInput, Conflict, CorruptData, EnvironmentProblem, NotFound
 from ringrift.failpoints import side_effect
@@ -82,7 +91,7 @@ class ArtifactStore:
         except OSError as error:
             raise disk_problem(error, self.folder) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            await asyncio.to_thread(temporary.unlink, missing_ok=True)
 
     def received(self, sha256: str, owner: str) -> int:
         """Return how many bytes of an unfinished upload by `owner` are here."""
@@ -111,7 +120,7 @@ class ArtifactStore:
             raise NotFound(f"nothing of {sha256[:12]} was uploaded", hint="upload it from the beginning")
         try:
             size = await self._accept(sha256, partial)
-            partial.unlink(missing_ok=True)
+            await asyncio.to_thread(partial.unlink, missing_ok=True)
         except OSError as error:
             raise disk_problem(error, self.folder) from error
         return size
@@ -119,12 +128,12 @@ class ArtifactStore:
     async def put_file(self, source: Path) -> tuple[str, int]:
         """Store a local file; return its SHA-256 and size."""
         sha256 = await asyncio.to_thread(file_digest, source)
-        return sha256, await self.put(sha256, _chunks(source))
+        return sha256, await self.put(sha256, pieces(source))
 
     async def delete(self, sha256: str) -> None:
         """Remove an artifact's file, and its copy in the cache."""
         await self.objects.delete(key_of(sha256))
-        (self._cache / sha256).unlink(missing_ok=True)
+        await asyncio.to_thread((self._cache / sha256).unlink, missing_ok=True)
 
     async def stored(self) -> AsyncIterator[tuple[str, int, float]]:
         """Yield the SHA-256, size in bytes and age in seconds of every artifact's file."""
@@ -148,8 +157,9 @@ class ArtifactStore:
         """Publish a received file, or set it aside and raise `Unfit`."""
         size, wrong = await asyncio.to_thread(_inspect, temporary, sha256)
         if wrong:
+            aside = self._quarantine / f"{sha256}.{secrets.token_hex(4)}"
             with side_effect("artifact.quarantine"):
-                await asyncio.to_thread(self._set_aside, temporary, sha256)
+                await asyncio.to_thread(temporary.replace, aside)
             raise Unfit(f"upload {sha256[:12]} is refused: {wrong}", hint="send it again from the beginning")
         with side_effect("artifact.publish"):
             await self.objects.put(key_of(sha256), temporary, move=True)
@@ -161,7 +171,7 @@ class ArtifactStore:
     async def _cached(self, sha256: str) -> Path:
         path = self._cache / sha256
         if path.is_file():
-            os.utime(path)
+            await asyncio.to_thread(os.utime, path)
             return path
         key = key_of(sha256)
         size = await self.objects.size(key)
@@ -174,9 +184,9 @@ class ArtifactStore:
             if await asyncio.to_thread(file_digest, temporary) != sha256:
                 raise CorruptData(f"artifact {sha256[:12]} is damaged in {self.objects.name}")
             with side_effect("artifact.cache"):
-                temporary.replace(path)
+                await asyncio.to_thread(temporary.replace, path)
         finally:
-            temporary.unlink(missing_ok=True)
+            await asyncio.to_thread(temporary.unlink, missing_ok=True)
         return path
 
     def _partial(self, sha256: str, owner: str) -> Path:
@@ -213,7 +223,7 @@ def key_of(sha256: str) -> str:
 async def _receive(body: AsyncIterator[bytes], temporary: Path, limit: int) -> None:
     """Write what arrives, in pieces of a useful size; `BadInput` above `limit` bytes."""
     size, waiting = 0, bytearray()
-    with temporary.open("wb") as file:
+    async with opened(temporary, "wb") as file:
         async for chunk in body:
             size += len(chunk)
             if size > limit:
@@ -242,9 +252,3 @@ def _inspect(path: Path, sha256: str) -> tuple[int, str]:
     if found != sha256:
         return size, f"it arrived as {found[:12]} ({size} bytes)"
     return size, structure.fault(path)
-
-
-async def _chunks(source: Path) -> AsyncIterator[bytes]:
-    with source.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
-            yield chunk

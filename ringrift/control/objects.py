@@ -15,9 +15,10 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from ringrift.errors import BadInput, EnvironmentProblem, NotFound
 from ringrift.failpoints import side_effect
@@ -92,9 +93,8 @@ class Folder:
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """Yield the file's bytes."""
         try:
-            with self.local(key).open("rb") as file:
-                while chunk := await asyncio.to_thread(file.read, CHUNK):
-                    yield chunk
+            async for chunk in pieces(self.local(key)):
+                yield chunk
         except FileNotFoundError as error:
             raise NotFound(f"{key} is not in {self.name}") from error
         except OSError as error:
@@ -104,7 +104,7 @@ class Folder:
         """Remove the file."""
         try:
             with side_effect("object.delete"):
-                self.local(key).unlink(missing_ok=True)
+                await asyncio.to_thread(self.local(key).unlink, missing_ok=True)
         except OSError as error:
             raise disk_problem(error, self.root) from error
 
@@ -151,6 +151,23 @@ async def digest_of(objects: Objects, key: str) -> tuple[str, int]:
         await asyncio.to_thread(digest.update, chunk)
         size += len(chunk)
     return digest.hexdigest(), size
+
+
+@asynccontextmanager
+async def opened(path: Path, mode: str) -> AsyncIterator[IO[bytes]]:
+    """Open and close a local file in a thread: a disk may take its time for both."""
+    file: IO[bytes] = await asyncio.to_thread(open, path, mode)
+    try:
+        yield file
+    finally:
+        await asyncio.to_thread(file.close)
+
+
+async def pieces(path: Path) -> AsyncIterator[bytes]:
+    """Yield the bytes of a local file, read in threads."""
+    async with opened(path, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK):
+            yield chunk
 
 
 def file_digest(path: Path) -> str:

@@ -10,6 +10,7 @@ POST ARTIFACTS/{sha256}/claim                    take in what was put to that ad
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Annotated, Literal
 
@@ -104,7 +105,7 @@ async def _chunk(context: Context, request: Request) -> tuple[str, bytes]:
     signed = request.headers.get(CHUNK_HEADER, "")
     agent = await signed_upload(request, context.store, signed)
     chunk = await bounded_body(request, CHUNK_BYTES)
-    if hashlib.sha256(chunk).hexdigest() != signed:
+    if (await asyncio.to_thread(hashlib.sha256, chunk)).hexdigest() != signed:
         raise CorruptData("the chunk arrived as other bytes than were signed", hint="send it again")
     return agent, chunk
 

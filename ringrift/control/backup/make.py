@@ -19,6 +19,7 @@ from ringrift.control.backup.manifest import (
     Part,
     artifact_key,
     delete_manifest,
+    manifest_key,
     manifests,
     write_manifest,
 )
@@ -66,7 +67,7 @@ async def carry_out(context: Context, identity: str) -> None:
         reason = error.line()
         await context.store.write("backup.failed", lambda s: backups.close_backup(s, identity, reason=reason))
     finally:
-        copy.unlink(missing_ok=True)
+        await asyncio.to_thread(copy.unlink, missing_ok=True)
 
 
 async def _copy(context: Context, row: Backup, place: Objects, copy: Path) -> tuple[Manifest, list[str]]:
@@ -142,7 +143,7 @@ async def _artifact(context: Context, place: Objects, sha256: str) -> str | None
 
 async def prune(place: Objects, keep: int) -> None:
     """Remove backups beyond the newest `keep`, and artifacts that no kept one names."""
-    found = await manifests(place)
+    found = await _last_tries(place)
     old = set(superfluous([manifest.id for _, manifest in found], keep))
     for digest, manifest in found:
         if manifest.id in old:
@@ -153,6 +154,16 @@ async def prune(place: Objects, keep: int) -> None:
     stored = [entry.key.rpartition("/")[2] async for entry in place.list("artifacts")]
     for sha256 in unreferenced(stored, kept):
         await place.delete(artifact_key(sha256))
+
+
+async def _last_tries(place: Objects) -> list[tuple[str, Manifest]]:
+    """Return the manifests, oldest first, but for those of a backup that was killed and taken once more."""
+    last: dict[str, tuple[str, Manifest]] = {}
+    for digest, manifest in await manifests(place):
+        if manifest.id in last:
+            await place.delete(manifest_key(*last[manifest.id]))
+        last[manifest.id] = digest, manifest
+    return sorted(last.values(), key=lambda item: item[1].made_at)
 
 
 async def each(items: Iterable[str], action: Callable[[str], Awaitable[T]]) -> list[T]:

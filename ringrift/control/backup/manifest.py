@@ -65,10 +65,10 @@ async def write_manifest(place: Objects, manifest: Manifest, folder: Path) -> st
     temporary = folder / f".{secrets.token_hex(8)}"
     try:
         await asyncio.to_thread(temporary.write_bytes, data)
-        key = f"{FOLDER}/{manifest.id}.{digest}.json"
+        key = manifest_key(digest, manifest)
         await place.put(key, temporary)
     finally:
-        temporary.unlink(missing_ok=True)
+        await asyncio.to_thread(temporary.unlink, missing_ok=True)
     await _read(place, key)
     return digest
 
@@ -89,9 +89,14 @@ async def find_manifest(place: Objects, identity: str | None) -> tuple[str, Mani
     return chosen[-1]
 
 
+def manifest_key(digest: str, manifest: Manifest) -> str:
+    """Return where a manifest lies."""
+    return f"{FOLDER}/{manifest.id}.{digest}.json"
+
+
 async def delete_manifest(place: Objects, digest: str, manifest: Manifest) -> None:
     """Remove a backup from the list of complete ones, then its own files."""
-    await place.delete(f"{FOLDER}/{manifest.id}.{digest}.json")
+    await place.delete(manifest_key(digest, manifest))
     await place.delete(manifest.database.key)
 
 
