@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from sqlmodel import select
+
 from ringrift.control.api.routes import fleet as fleet_routes
 from ringrift.control.api.routes.learning import promote_now
 from ringrift.control.store import batches, fleet, hostkeys, learning, promotion
-from ringrift.control.store.tables import Alias
+from ringrift.control.store.tables import Alias, Batch
 from ringrift.errors import RingRiftError
 from ringrift.protocol.operator import PromoteRequest
 from tests.control.doubles import HOST_KEY
@@ -83,6 +85,7 @@ class Operator:
         if self._decisions < 5 and self.world.rng.random() < 0.3:
             self.world.arm(self.world.rng.randint(1, 4))
         await self._promote_twice()
+        await self._do("batch.cancel", _cancel_halted)
         if self.world.unwell():
             await self._do("batch.start", lambda s: _start(s, "provision"))
         if self.world.rng.random() < 0.2:
@@ -218,6 +221,12 @@ class Operator:
 def _start(session: Any, kind: str) -> None:
     hosts = batches.choose_hosts(session, [], True, {})
     batches.start_batch(session, hosts, batches.Order(kind, named=False), "ann")
+
+
+def _cancel_halted(session: Any) -> None:
+    """Give up what a batch stopped at: nobody pays its debts until a person has looked."""
+    for batch in session.exec(select(Batch).where(Batch.state == "halted")).all():
+        batches.cancel_batch(session, batch.id, "ann")
 
 
 def _idle(host: str) -> Exception:
