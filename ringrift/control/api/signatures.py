@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from sqlmodel import Session
@@ -23,6 +23,8 @@ from ringrift.protocol.agent import AGENT_HEADER, SIGNATURE_HEADER, signing_text
 from ringrift.protocol.sessions import SESSION, SESSION_HEADER, SessionReply, SessionRequest
 
 Body = TypeVar("Body", bound=BaseModel)
+_NOBODY = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
+"""A key that signs nothing."""
 
 
 def parse(cls: type[Body], body: bytes) -> Body:
@@ -96,16 +98,18 @@ async def open_session(context: Context, headers: Mapping[str, str], body: bytes
 
 
 async def signer(store: Store, headers: Mapping[str, str], text: bytes) -> str:
-    """Return the agent whose enrolled key signed `text`; `AccessRefused` when none did."""
+    """Return the agent whose enrolled key signed `text`; `AccessRefused` when none did.
+
+    An unknown agent, a revoked one and a wrong signature get the same answer after the same work.
+    """
     name = headers.get(AGENT_HEADER, "")
-    key = await store.read(lambda session: _key(session, name))
-    if key is None:
-        raise AccessRefused("unknown agent", hint="provision its host again to enrol it")
+    key = await store.read(lambda session: _key(session, name)) or _NOBODY
     try:
         signature = base64.b64decode(headers.get(SIGNATURE_HEADER, ""), validate=True)
         Ed25519PublicKey.from_public_bytes(base64.b64decode(key)).verify(signature, text)
     except (InvalidSignature, binascii.Error, ValueError) as error:
-        raise AccessRefused("signature is not valid") from error
+        hint = "if it stays so, provision the agent's host again to enrol it"
+        raise AccessRefused("signature is not valid", hint=hint) from error
     return name
 
 

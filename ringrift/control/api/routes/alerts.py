@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from ringrift.control.api.access import By
 from ringrift.control.api.views.alerts import alert_view, alert_views
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import alerts
@@ -24,7 +25,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
         return await context.store.read(lambda s: alert_view(s, alerts.get_alert(s, signature)))
 
     @router.post("/alerts/{signature:path}/ack")
-    async def acknowledge(signature: str, wish: AlertAck) -> AlertView:
+    async def acknowledge(signature: str, wish: AlertAck, by: By) -> AlertView:
         return await context.store.write(
-            "alert.ack", lambda s: alert_view(s, alerts.acknowledge(s, signature, wish.actor))
+            "alert.ack", lambda s: alert_view(s, alerts.acknowledge(s, signature, by.actor(wish.actor)))
         )
