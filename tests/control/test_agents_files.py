@@ -60,16 +60,19 @@ def quiet() -> None:
     """Go on."""
 
 
-async def files(world: World) -> tuple[Files, Line]:
-    line = Line(await world.agent("alpha"))
+async def files(world: World, name: str) -> tuple[Files, Line]:
+    """Return the way of an agent's files whose assignment needs the file `name`."""
+    agent = await world.agent("alpha")
+    await world.holds(agent, name)
+    line = Line(agent)
     return Files(line, line, "", ""), line  # type: ignore[arg-type]
 
 
 async def test_a_file_goes_up_in_chunks_and_on_where_it_was_cut(
     world: World, tmp_path: Path, content: bytes
 ) -> None:
-    moving, line = await files(world)
     name, path = hashlib.sha256(content).hexdigest(), tmp_path / "model"
+    moving, line = await files(world, name)
     path.write_bytes(content)
     line.cut = 4
     with pytest.raises(Unreachable):
@@ -93,12 +96,10 @@ async def test_a_file_goes_up_in_chunks_and_on_where_it_was_cut(
 async def test_a_large_file_with_other_content_than_its_name_is_refused_for_good(
     world: World, tmp_path: Path, content: bytes
 ) -> None:
-    moving, _ = await files(world)
-    path = tmp_path / "model"
+    name, path = hashlib.sha256(content).hexdigest(), tmp_path / "model"
+    moving, _ = await files(world, name)
     path.write_bytes(os.urandom(2500))
     with pytest.raises((CorruptData, BadInput, Conflict)):
-        await asyncio.to_thread(moving.upload, hashlib.sha256(content).hexdigest(), path, quiet)
+        await asyncio.to_thread(moving.upload, name, path, quiet)
     with pytest.raises(NotFound):
-        await asyncio.to_thread(
-            moving.download, hashlib.sha256(content).hexdigest(), tmp_path / "copy", quiet
-        )
+        await asyncio.to_thread(moving.download, name, tmp_path / "copy", quiet)

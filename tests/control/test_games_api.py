@@ -57,7 +57,9 @@ async def test_an_unknown_an_ambiguous_and_an_impossible_id_are_told_apart(world
 async def test_an_artifact_comes_byte_for_byte_and_only_with_the_token(world: World) -> None:
     content = shard("some games")
     digest = hashlib.sha256(content).hexdigest()
-    await (await world.agent("alpha")).upload(content)
+    alpha = await world.agent("alpha")
+    await world.holds(alpha, digest)
+    await alpha.upload(content)
     answer = await world.http.get(f"/v1/artifacts/{digest}")
     assert (answer.status_code, answer.content) == (200, content)
     assert (await client(world.operators_app).get(f"/v1/artifacts/{digest}")).status_code == 401

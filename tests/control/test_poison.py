@@ -109,7 +109,8 @@ async def test_poison_is_quarantined_with_its_last_words_and_a_retry_is_a_new_ch
     assert (await row(world, job)).state == "succeeded"
     await world.post(f"/jobs/{job}/retry", {}, status=409)
     events = await world.read(lambda s: s.exec(select(Event).where(Event.action == "job.retried")).all())
-    assert [(event.actor, event.subject, event.detail["attempts"]) for event in events] == [("operator: ann", job, 3)]
+    told = [(event.actor, event.subject, event.detail["attempts"]) for event in events]
+    assert told == [("operator: ann", job, 3)]
 
 
 async def test_a_job_that_crashes_on_one_host_only_waits_for_another_and_why_says_so(

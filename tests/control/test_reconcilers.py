@@ -323,7 +323,7 @@ async def test_evaluation_games_are_counted_but_never_trained_on(world: World) -
     assert set(purposes.values()) == {"selfplay", "evaluation"}
 
 
-async def test_a_refused_block_rejects_the_candidate_with_the_reason(world: World) -> None:
+async def test_a_refused_block_rejects_the_candidate_and_why_tells_the_reason(world: World) -> None:
     agent = await world.agent("alpha")
     await world.enable()
     await until_candidate(world, agent)
@@ -340,6 +340,8 @@ async def test_a_refused_block_rejects_the_candidate_with_the_reason(world: Worl
     (row,) = await world.read(lambda s: s.exec(select(Evaluation)).all())
     assert row.state == "rejected" and "a block's games were refused: game 3: illegal move" in row.reason
     assert (await world.get("/models"))[0]["state"] == "rejected"
+    facts = (await world.get(f"/why/{CONFIG}"))["facts"]
+    assert any("was rejected" in fact and "game 3: illegal move" in fact for fact in facts)
 
 
 async def test_a_test_whose_job_was_given_up_waits_for_a_retry_and_why_says_so(world: World) -> None:

@@ -109,19 +109,6 @@ async def test_games_of_one_block_are_no_evidence_for_another(world: World) -> N
     assert list(blocks) == [0]
 
 
-async def test_why_a_config_tells_why_its_last_candidate_was_rejected(world: World) -> None:
-    agent = await world.agent("alpha")
-    await world.enable()
-    await until_candidate(world, agent)
-    await world.reconcile("evaluation tests", "evaluation blocks")
-    for _ in range(6):
-        if (assignment := (await agent.lease("evaluate")).assignment) is not None:
-            await agent.finish(assignment, "failed", "search hung")
-    await world.reconcile("evaluation verdicts")
-    facts = (await world.get(f"/why/{CONFIG}"))["facts"]
-    assert any("was rejected" in fact and "search hung" in fact for fact in facts)
-
-
 @pytest.mark.parametrize("state", ["quarantined", "unreachable"])
 async def test_a_host_whose_first_provisioning_failed_is_told_to_be_provisioned_again(
     world: World, state: str

@@ -145,7 +145,9 @@ async def test_a_host_with_authorities_but_without_certificate_needs_its_pinned_
 
 
 @pytest.mark.parametrize(
-    ("host_key", "authorities"), [("", ()), ("", ("rubbish",)), (line(CA), ("rubbish",))]
+    ("host_key", "authorities"),
+    [("", ()), ("", ("rubbish",)), (line(CA), ("rubbish",))],
+    ids=["nothing", "rubbish", "a key and rubbish"],
 )
 async def test_without_anything_to_trust_nothing_is_tried(home, host, host_key, authorities):
     with pytest.raises(BadInput, match="alpha"):
