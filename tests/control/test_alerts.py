@@ -124,7 +124,7 @@ async def test_an_acknowledged_alert_is_open_says_by_whom_and_counts_no_more(wor
     await apply(world.store, DISK)
     await world.post("/alerts/disk:a/ack", {"actor": "ann"})
     [found] = await world.get("/alerts")
-    assert (found["state"], found["acknowledged_by"]) == ("acknowledged", "ann")
+    assert (found["state"], found["acknowledged_by"]) == ("acknowledged", "operator: ann")
     count = (await world.get("/status"))["alerts"]
     assert (count["open"], count["unacknowledged"]) == (1, 0) and "85% full" in count["worst"]
     await apply(world.store)
