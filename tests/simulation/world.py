@@ -38,7 +38,7 @@ from tests.simulation.store import EPOCH, Database, GoneError, SimStore
 
 CONFIG = "hex8_2p"
 TROUBLE_SECONDS = (60.0, 300.0)
-PEACE_SECONDS = 4 * 3600.0
+PEACE_SECONDS = 2 * 3600.0
 _PASS_SECONDS = 8.0
 _LEARNS = 0.3
 """Share of seeds whose few games are enough to train, test and promote; the others only play."""
@@ -227,7 +227,7 @@ class World:
             return await store.write("agent.beat", lambda s: beats.beat(s, agent, request, settings.agents))
         if verb == "lease":
             return await store.write(
-                "agent.lease", lambda s: leasing.lease(s, agent, request.kinds, settings)
+                "agent.lease", lambda s: leasing.lease(s, agent, request, settings)
             )
         if verb == "upload":
             return await self.artifacts.upload(store, agent, request)
