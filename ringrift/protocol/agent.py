@@ -10,7 +10,16 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256
 
@@ -28,6 +37,7 @@ ARTIFACTS = f"{PREFIX}/artifacts"
 """GET and PUT `ARTIFACTS/{sha256}`; GET honours `Range: bytes=n-`."""
 CHUNK_HEADER = "x-ringrift-chunk"
 """SHA-256 of the bytes of a chunk, which is what its request signs."""
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 CHUNK_BYTES = 8 << 20
 """Most that one chunk may hold."""
 
@@ -62,19 +72,33 @@ class EnrolReply(Reply):
 
 
 class Telemetry(Report):
-    """What the host looks like now; None means that it could not be measured, never zero."""
+    """What the host looks like now; None means that it could not be measured, never zero.
+
+    A value that cannot be true becomes None too: a driver that tells nonsense must not stop the heartbeats.
+    """
 
     cpus: Count | None = None
-    load: Finite | None = None
-    cpu_percent: Finite | None = None
+    load: Annotated[Finite, Field(ge=0)] | None = None
+    cpu_percent: Percent | None = None
     memory_total: Count | None = None
     memory_used: Count | None = None
     disk_total: Count | None = None
     disk_used: Count | None = None
     gpu: str | None = None
-    gpu_percent: Finite | None = None
-    gpu_memory_used: Count | None = None
+    gpu_percent: Percent | None = None
     gpu_memory_total: Count | None = None
+    gpu_memory_used: Count | None = None
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _known_or_none(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        try:
+            found = read(value)
+        except ValidationError:
+            return None
+        name = info.field_name or ""
+        total = info.data.get(name.removesuffix("used") + "total") if name.endswith("_used") else None
+        return None if found is not None and total is not None and found > total else found
 
 
 class Progress(Report):

@@ -193,6 +193,8 @@ def test_a_registration_is_named_by_everything_that_it_fixes() -> None:
         (SelfplayNeed(True, 2, 0, 1, 1, drained=0.5), 1),
         (SelfplayNeed(True, 0, 4000, 8, 1, drained=50.0), 0),
         (SelfplayNeed(True, 0, 4000, 8, 1, blocked=True), 6),
+        (SelfplayNeed(True, 0, 0, 8, 1, blocked=True, unreplayed=3999), 6),
+        (SelfplayNeed(True, 0, 0, 8, 1, blocked=True, unreplayed=4000), 0),
     ],
 )
 def test_self_play_keeps_what_drains_in_five_minutes_waiting_and_never_more_than_the_bound(

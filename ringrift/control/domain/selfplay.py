@@ -18,6 +18,7 @@ class SelfplayNeed:
 
     `free` are the free slots of all live agents, `configs` the number of enabled configs, `drained` how many
     jobs of this config are handed out a minute; `blocked` tells that a training waits for what data mends.
+    `unreplayed` are positions that were received and not yet replayed.
     """
 
     enabled: bool
@@ -27,6 +28,7 @@ class SelfplayNeed:
     configs: int
     drained: float = 0.0
     blocked: bool = False
+    unreplayed: int = 0
 
 
 def wanted_jobs(
@@ -36,10 +38,12 @@ def wanted_jobs(
 
     As many wait as the config's part of the free slots takes at once, or as are handed out in `minutes`
     by the measured rate; at least one, at most `queue_limit`. None waits once the fresh positions are `ahead`
-    times what a training needs, unless the training is blocked for a reason that more of them would mend.
+    times what a training needs, unless the training is blocked for a reason that more of them would mend,
+    or once so many wait to be replayed: then replaying is what lacks.
     """
-    plenty = need.fresh_positions >= ahead * min_positions and not need.blocked
-    if not need.enabled or plenty:
+    enough = ahead * min_positions
+    plenty = need.fresh_positions >= enough and not need.blocked
+    if not need.enabled or plenty or need.unreplayed >= enough:
         return 0
     part = math.ceil(need.free / max(1, need.configs))
     drained = math.ceil(need.drained * minutes - 1e-9)

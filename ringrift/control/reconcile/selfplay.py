@@ -37,6 +37,7 @@ def decide(settings: Settings, session: Session) -> list[Plan]:
     facts = learning.training_facts(session, settings.training.max_data_age)
     free = free_slots(session, settings.agents)
     drained = shares.drain_rates(session)
+    unreplayed = learning.unreplayed_positions(session)
     query = select(Job).where(Job.kind == "selfplay", Job.state == "queued")
     queued: dict[str, int] = {}
     plan: list[Plan] = []
@@ -58,6 +59,7 @@ def decide(settings: Settings, session: Session) -> list[Plan]:
             configs=len(enabled),
             drained=drained.get(key, 0.0),
             blocked=waits_for_data(training_conditions(found, limits(settings.training))),
+            unreplayed=unreplayed.get(key, 0),
         )
         missing = wanted_jobs(
             need,

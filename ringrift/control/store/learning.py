@@ -69,6 +69,15 @@ def fresh_data(session: Session, max_age: float) -> dict[str, FreshData]:
     }
 
 
+def unreplayed_positions(session: Session) -> dict[str, int]:
+    """Return how many positions of self-play wait to be replayed, for every config that has any."""
+    waiting = select(Shard.config, func.sum(Shard.positions)).where(
+        Shard.state == "received", Shard.purpose == "selfplay"
+    )
+    rows = session.exec(waiting.group_by(col(Shard.config))).all()
+    return {config: int(positions) for config, positions in rows}
+
+
 def open_trainings(session: Session) -> dict[str, Job]:
     """Return the queued or leased training of each config that has one."""
     query = select(Job).where(Job.kind == "train", col(Job.state).in_(OPEN))
