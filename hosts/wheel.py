@@ -25,6 +25,7 @@ from packaging.requirements import Requirement
 
 from ringrift import __version__
 from ringrift.errors import EnvironmentProblem
+from ringrift.failpoints import side_effect
 
 PACKAGES = ("agents", "inference", "ringrift")
 LEFT_OUT = ("ringrift/cli/", "ringrift/client", "ringrift/control/")
@@ -97,7 +98,8 @@ def _built(
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
         temporary.write_bytes(data)
-        temporary.replace(path)
+        with side_effect("wheel.publish"):
+            temporary.replace(path)
     return Release(sha256, path, requirements, _kernels(seen))
 
 

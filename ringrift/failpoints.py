@@ -31,7 +31,8 @@ class _Armed:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _from_environment() -> Watcher | None:
+def armed() -> Watcher | None:
+    """Return what kills this process at the place that the environment names; None when it names none."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return None
@@ -39,7 +40,7 @@ def _from_environment() -> Watcher | None:
     return _Armed(place, int(count or 1))
 
 
-_watcher: Watcher | None = _from_environment()
+_watcher: Watcher | None = armed()
 
 
 def watch(watcher: Watcher | None) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ringrift.errors import EnvironmentProblem
+from ringrift.failpoints import side_effect
 
 _SOCKET_PATH_LIMIT = 103
 """Bytes of a unix socket's path: 104 on macOS with its final zero, 108 on Linux."""
@@ -152,4 +153,5 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    with side_effect("home.write"):
+        temporary.replace(path)

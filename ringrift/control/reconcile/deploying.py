@@ -13,6 +13,7 @@ from ringrift.control.store import fleet, operations, production
 from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Operation
 from ringrift.errors import CorruptData
+from ringrift.failpoints import side_effect
 
 
 async def carry_out(context: Context, operation: Operation, token: str, report: StepReport) -> None:
@@ -20,7 +21,8 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
     spec = await context.store.read(lambda s: _spec(s, operation.host))
     names = {entry["sha256"] for entry in operation.order["models"]}
     order = deploy_order(operation, {sha: await context.artifacts.existing(sha) for sha in names})
-    serving = await context.fleet.deploy(spec, order, report)
+    with side_effect("fleet.deploy"):
+        serving = await context.fleet.deploy(spec, order, report)
     _verify(order, serving)
     await context.store.write("deploy.served", lambda s: _served(s, operation, token, serving))
 

@@ -17,6 +17,7 @@ from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Agent, Host
 from ringrift.errors import RingRiftError
+from ringrift.failpoints import side_effect
 
 _log = logging.getLogger("ringrift.recovery")
 
@@ -65,6 +66,7 @@ def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
 
 async def _restart(context: Context, spec: HostSpec) -> None:
     try:
-        await context.fleet.restart_agent(spec)
+        with side_effect("agent.restart"):
+            await context.fleet.restart_agent(spec)
     except RingRiftError as error:
         _log.warning("agent of %s was not restarted: %s", spec.name, error.line())

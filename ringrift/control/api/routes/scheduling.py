@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
@@ -12,7 +12,6 @@ from ringrift.control.api.access import By
 from ringrift.control.api.views.scheduling import job_detail, shares_view
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import jobs, shares
-from ringrift.control.store.store import Store
 from ringrift.protocol.scheduling import JobChange, JobDetail, ShareSet, SharesView
 
 T = TypeVar("T")
@@ -31,14 +30,19 @@ class _Rehearsed(Exception):
         self.outcome = outcome
 
 
-async def _write(store: Store, name: str, work: Callable[[Session], T], dry_run: bool) -> T:
-    """Run a unit of work, or rehearse it: the same answers and refusals, and nothing changed."""
+def _rehearsed(work: Callable[[Session], T], dry_run: bool) -> Callable[[Session], T]:
+    """Return `work`, or for a dry run what does it and then undoes it: the same answers and refusals."""
 
     def rehearsal(session: Session) -> T:
         raise _Rehearsed(work(session))
 
+    return rehearsal if dry_run else work
+
+
+async def _outcome(writing: Awaitable[T]) -> T:
+    """Return what a unit of work, done or rehearsed, came to."""
     try:
-        return await store.write(name, rehearsal if dry_run else work)
+        return await writing
     except _Rehearsed as done:
         outcome: T = done.outcome
         return outcome
@@ -55,7 +59,7 @@ def _jobs(router: APIRouter, context: Context) -> None:
         def work(session: Session) -> JobDetail:
             return job_detail(session, jobs.retry_job(session, identity, by.actor(wish.actor)))
 
-        detail = await _write(context.store, "job.retry", work, wish.dry_run)
+        detail = await _outcome(context.store.write("job.retry", _rehearsed(work, wish.dry_run)))
         context.wake()
         return detail
 
@@ -64,7 +68,7 @@ def _jobs(router: APIRouter, context: Context) -> None:
         def work(session: Session) -> JobDetail:
             return job_detail(session, jobs.cancel_job(session, identity, wish.reason, by.actor(wish.actor)))
 
-        detail = await _write(context.store, "job.cancel", work, wish.dry_run)
+        detail = await _outcome(context.store.write("job.cancel", _rehearsed(work, wish.dry_run)))
         context.wake()
         return detail
 
@@ -86,4 +90,4 @@ def _shares(router: APIRouter, context: Context) -> None:
             session.flush()
             return shares_view(session, context.settings)
 
-        return await _write(context.store, "share.set", work, wish.dry_run)
+        return await _outcome(context.store.write("share.set", _rehearsed(work, wish.dry_run)))
