@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from ringrift.control.domain.check import validation_line
 from ringrift.control.reconcile.context import Context
+from ringrift.control.store.beats import get_agent
 from ringrift.control.store.store import Store
 from ringrift.control.store.tables import Agent
 from ringrift.errors import AccessRefused, BadInput, SessionUnknown
@@ -76,7 +77,10 @@ async def _verify(request: Request, store: Store, text: bytes, sha256: str) -> s
     if given is None:
         return await signer(store, request.headers, text)
     context: Context = request.app.state.context
-    return caller(context, given, request.headers, request.method, signed_path(request), sha256)
+    agent = caller(context, given, request.headers, request.method, signed_path(request), sha256)
+    # A session outlives the access of its agent; what has no unit of work of its own asks here.
+    await store.read(lambda s: get_agent(s, agent))
+    return agent
 
 
 def caller(

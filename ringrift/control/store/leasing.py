@@ -235,7 +235,9 @@ def finish(session: Session, agent_id: str, request: FinishRequest, settings: Ag
     """Close an assignment. A success without all of its results is a failure, not a success.
 
     Asking again gives the same answer; a superseded assignment changes nothing and is not accepted.
+    Raises `AccessRefused` for an agent whose key was revoked.
     """
+    host = get_agent(session, agent_id).host
     assignment = held(session, agent_id, request.assignment, request.epoch)
     if assignment is None:
         closed = session.get(Assignment, request.assignment)
@@ -254,5 +256,5 @@ def finish(session: Session, agent_id: str, request: FinishRequest, settings: Ag
     else:
         jobs.end_assignment(session, assignment, "succeeded", "")
         jobs.set_job(session, job, "succeeded", "", actor=agent_id)
-        throughput.note(session, get_agent(session, agent_id).host, job, assignment)
+        throughput.note(session, host, job, assignment)
     return FinishReply(accepted=True)
