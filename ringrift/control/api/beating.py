@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from ringrift.control.reconcile.context import Context
@@ -49,7 +50,13 @@ class BeatWindow:
 
     def add(self, agent: str, request: BeatRequest, told: Told) -> None:
         """Take one heartbeat; `told` is called with the answer after its commit."""
-        self._waiting.append((agent, request, told))
+        began = time.perf_counter()
+
+        def answered(answer: BeatReply | Exception) -> None:
+            self._context.meters.beat_seconds.observe(time.perf_counter() - began)
+            told(answer)
+
+        self._waiting.append((agent, request, answered))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._flush_forever(), name="beats")
 

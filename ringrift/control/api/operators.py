@@ -18,6 +18,7 @@ from ringrift.control.api.routes import (
     hostkeys,
     inventory,
     learning,
+    metrics,
     production,
     scheduling,
     tokens,
@@ -42,9 +43,13 @@ def operators_app(context: Context, token: str) -> FastAPI:
     async def health() -> dict[str, str | int]:
         return {"pid": os.getpid(), "home": str(context.home), "version": ringrift.__version__}
 
-    guarded = APIRouter(prefix=PREFIX, route_class=guarded_route(context, token))
+    route = guarded_route(context, token)
+    guarded = APIRouter(prefix=PREFIX, route_class=route)
     hosts = (alerts, batches, fleet, hostkeys, inventory)
     for room in (*hosts, durability, games, learning, production, scheduling, tokens, work):
         room.add_routes(guarded, context)
     app.include_router(guarded)
+    bare = APIRouter(route_class=route)
+    metrics.add_routes(bare, context)
+    app.include_router(bare)
     return app

@@ -96,7 +96,9 @@ async def run_forever(reconciler: Reconciler, context: Context, log: logging.Log
                     context.wake()
                     pause = min(pause, 0.05)
             complaints.clear()
+            context.meters.passed(reconciler.name, time.monotonic() - began)
         except Exception as error:
+            context.meters.failed(reconciler.name)
             pause = min(_MAX_PAUSE, pause * 2 ** min(complaints.add(error), 10))
         rest = min(_LONGEST_REST, max(0.0, time.monotonic() - began - _SHORT) * _REST)
         await asyncio.sleep(rest)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ringrift.control.artifacts import ArtifactStore
 from ringrift.control.domain.ports import Fleet
+from ringrift.control.meters import Meters
 from ringrift.control.sessions import Sessions
 from ringrift.control.settings import Settings
 from ringrift.control.store.store import Store
@@ -62,6 +63,7 @@ class Context:
     sessions: Sessions = field(default_factory=Sessions)
     wakers: list[asyncio.Event] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
+    meters: Meters = field(default_factory=Meters)
     leading: bool = True
     """Whether this controller reconciles; on Postgres only one does."""
     epoch: int = 0

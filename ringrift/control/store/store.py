@@ -56,7 +56,8 @@ class Store:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._writer = threading.Thread(target=self._write_forever, name="store-writer", daemon=True)
         self._closed = False
-        self._commits = 0
+        self.commits = self.units = 0
+        """Transactions that were committed, and the units of work in them."""
         self._writer.start()
         self._stopping = threading.Event()
         self._checkpointer = threading.Thread(target=self._checkpoint_forever, name="store-wal", daemon=True)
@@ -67,6 +68,11 @@ class Store:
     def dialect(self) -> str:
         """`sqlite` or `postgres`."""
         return self.engines.dialect
+
+    @property
+    def waiting(self) -> int:
+        """Units of work that wait for the writer."""
+        return self._calls.qsize()
 
     async def write(self, name: str, work: Callable[[Session], T]) -> T:
         """Run `work` in the writer thread; return after its transaction was committed.
@@ -127,8 +133,8 @@ class Store:
         """Copy SQLite's log back into the database beside the writer, which never waits for it."""
         seen = 0
         while not self._stopping.wait(CHECKPOINT_SECONDS):
-            if self._commits != seen:
-                seen = self._commits
+            if self.commits != seen:
+                seen = self.commits
                 checkpoint(self.url)
 
     def _gather(self, first: _Call) -> tuple[list[_Call], bool]:
@@ -154,7 +160,7 @@ class Store:
                 for call in batch:
                     reach(call.name, "before")
                 session.commit()
-                self._commits += 1
+                self.commits, self.units = self.commits + 1, self.units + len(batch)
                 for call in batch:
                     reach(call.name, "after")
         except BaseException as error:
