@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ringrift.cli import (
+    alerts,
     batches,
     bench,
     configs,
@@ -46,6 +47,7 @@ for more in (inventory.app, trust.app, batches.verbs):
     hosts.app.add_typer(more)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(batches.app, name="batches")
 app.add_typer(durability.backups, name="backup")
 app.add_typer(configs.app, name="configs")

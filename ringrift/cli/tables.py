@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ringrift.cli import hosttables
+from ringrift.cli import alerts, hosttables
 from ringrift.cli.output import fields, state_text, table
 from ringrift.client.display import age, count, elo, percent, plain, short
 from ringrift.protocol import operator as op
@@ -269,6 +269,7 @@ def status(view: op.StatusView) -> RenderableType:
     jobs_line = ", ".join(f"{number} {state}" for state, number in view.jobs.items() if number) or "none"
     return Group(
         Text(plain(head), style="bold"),
+        alerts.summary(view.alerts),
         hosttables.hosts(view.hosts),
         hosttables.cost(view.hourly_cost),
         configs(view.configs),

@@ -21,13 +21,26 @@ class Mark(NamedTuple):
 _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
     "good": {
         "●": ("ready", "up", "serving", "open"),
-        "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes", "added", "verified"),
+        "✔": ("succeeded", "done", "accepted", "passed", "ok", "yes", "added", "verified", "cleared"),
         "◆": ("champion",),
     },
-    "busy": {"◐": ("provisioning", "running", "leased", "baking"), "◇": ("candidate", "planned")},
+    "busy": {
+        "◐": ("provisioning", "running", "leased", "baking", "acknowledged"),
+        "◇": ("candidate", "planned"),
+    },
     "warn": {"▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning", "owed")},
     "bad": {
-        "✖": ("unreachable", "down", "failed", "rejected", "unhealthy", "no", "refused", "halted"),
+        "✖": (
+            "unreachable",
+            "down",
+            "failed",
+            "rejected",
+            "unhealthy",
+            "no",
+            "refused",
+            "halted",
+            "critical",
+        ),
         "■": ("quarantined",),
     },
     "dim": {

@@ -114,6 +114,7 @@ def _answer(world: World, method: str, path: list[str], query: dict[str, str], b
         "health": lambda: {"pid": 4242, "home": "/srv/ringrift", "version": "0.1.0"},
         "status": lambda: world.status,
         "hosts": lambda: world.status.hosts,
+        "alerts": sample.alerts,
         "configs": lambda: world.status.configs,
         "models": lambda: [sample.model(), sample.model(sample.CHAMPION, "champion")],
         "evaluations": lambda: _evaluations(query),

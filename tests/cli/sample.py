@@ -6,6 +6,7 @@ from ringrift.game.config import ALL_CONFIGS
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 from ringrift.protocol.agent import Telemetry
+from ringrift.protocol.alerts import AlertCount, AlertView
 
 GIB = 1024**3
 FINGERPRINT = "SHA256:" + "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg"
@@ -168,6 +169,61 @@ def hosts() -> list[op.HostView]:
             spooled=None,
         ),
     ]
+
+
+def alert(kind: str, subject: str, message: str, severity: str = "warning", **changes: object) -> AlertView:
+    """Return an open alert with some fields changed."""
+    fields: dict[str, object] = {
+        "signature": f"{kind}:{subject}",
+        "kind": kind,
+        "subject": subject,
+        "severity": severity,
+        "message": f"{subject}: {message}",
+        "state": "open",
+        "count": 1,
+        "age": 840.0,
+        "seen_age": 6.0,
+        "cleared_age": None,
+        "notified": "sent",
+        "notified_age": 835.0,
+        "acknowledged_by": None,
+        "acknowledged_age": None,
+    }
+    return AlertView.model_validate(fields | changes)
+
+
+def alerts() -> list[AlertView]:
+    """Return alerts as the controller orders them."""
+    return [
+        alert(
+            "disk",
+            "spot-4090-01",
+            "92% full (limit 90%) - uploads and games stop when it is full",
+            "critical",
+        ),
+        alert(
+            "host-down",
+            "spot-5080-01",
+            "silent for 21 min (limit 5 min) - ringrift-ctl why spot-5080-01",
+            count=3,
+        ),
+        alert(
+            "host-down", "mac-desktop-01", "silent for 9 min (limit 5 min) - ringrift-ctl why mac-desktop-01"
+        ),
+        alert(
+            "no-training",
+            "square19_4p",
+            "no training run for 26.0 h (limit 24.0 h) - ringrift-ctl why square19_4p",
+            state="acknowledged",
+            acknowledged_by="ann",
+            acknowledged_age=600.0,
+            age=7300.0,
+        ),
+    ]
+
+
+def alert_count() -> AlertCount:
+    return AlertCount(open=4, critical=1, unacknowledged=3, worst=f"disk {alerts()[0].message}")
 
 
 def host_records() -> dict[str, object]:
@@ -604,6 +660,8 @@ def status() -> op.StatusView:
         ),
         hosts=hosts(),
         configs=configs(),
+        alerts=alert_count(),
+        hourly_cost=14.27,
         jobs={"leased": 8, "queued": 14, "failed": 1, "succeeded": 2210},
         receipts=op.ReceiptCount(
             games_receipted=166_458,

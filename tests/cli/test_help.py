@@ -17,7 +17,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "CLI.md"
 VERBS = (
     "up", "down", "status", "tui", "doctor", "demo", "why", "events", "audit", "records", "hosts", "jobs",
     "configs", "models", "evaluate", "promote", "rollback", "deploy-inference", "targets", "engine", "bench",
-    "games", "replay", "play", "batches", "backup", "restore", "retention",
+    "games", "replay", "play", "alerts", "batches", "backup", "restore", "retention",
 )  # fmt: skip
 
 

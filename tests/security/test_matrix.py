@@ -46,7 +46,7 @@ EXPECTED = {
     for role, lines in LEAST.items()
     for line in lines
     for path in line.split()[1:]
-}
+} | {("GET", "/metrics"): "viewer"}
 FILLED = {"name": "none", "identity": "none_0", "verb": "cancel", "key": "hex8_2p", "config": "hex8_2p",
           "signature": "none:none"}  # fmt: skip
 MALFORMED = ("Bearer", "Bearer ", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x",
