@@ -131,6 +131,8 @@ class TrainingSettings:
     """A data set takes the newest sound shards up to this many positions."""
     min_soft_target_share: float = bounded(0.05, 0.0, 1.0)
     """Least share of fresh decisions with a search target."""
+    max_fruitless: int = bounded(10, 1, 10**6)
+    """So many rejected candidates in a row stop a config until it is enabled anew."""
     steps: int = bounded(2000, 1, 10**9)
     batch_size: int = bounded(256, 1, 10**6)
     learning_rate: float = bounded(1e-3, 1e-8, 1.0)

@@ -49,6 +49,7 @@ def test_training_starts_exactly_at_the_limits() -> None:
         ({"soft_target_share": 0.0999}, "search targets"),
         ({"training": "job_1"}, "no training under way"),
         ({"candidate": "abc"}, "no candidate waiting"),
+        ({"fruitless": 10}, "runs without gain"),
     ],
 )
 def test_each_training_condition_blocks_alone_and_is_named(change: dict, name: str) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import func
+import pytest
+from sqlalchemy import func, text
 from sqlmodel import col, select
 
+from ringrift.control.settings import Settings
 from ringrift.control.store.jobs import queue_job
-from ringrift.control.store.tables import Agent, Dataset, DatasetShard, Game, Job, Model, Result
+from ringrift.control.store.tables import Agent, Alias, Dataset, DatasetShard, Game, Job, Model, Result
 from ringrift.protocol import agent as wire
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
 from tests.control.doubles import RELEASE, ScriptedAgent
-from tests.control.world import CONFIG, World
+from tests.control.stage import with_candidates
+from tests.control.world import CONFIG, World, small_settings
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return small_settings(training={"min_positions": 300, "max_fruitless": 2})
 
 
 async def beat(agent: ScriptedAgent, telemetry: str) -> int:
@@ -95,3 +103,26 @@ async def test_the_descent_of_a_model_is_that_of_its_job_and_its_numbers_are_tho
     )
     dataset = await world.read(lambda s: s.get(Dataset, model.dataset))
     assert (dataset.games, dataset.positions) == (games, positions) and games > 0
+
+
+async def test_a_config_stops_after_some_runs_without_gain_until_it_is_enabled_anew(world: World) -> None:
+    async def goes_on() -> bool:
+        conditions = (await world.get(f"/why/{CONFIG}"))["conditions"]
+        return {item["name"]: item["passed"] for item in conditions}["runs without gain"]
+
+    await world.enable()
+    first, _ = await with_candidates(world, "a", "b", blocks=1)
+    await world.write(
+        lambda s: s.execute(text("UPDATE model SET state = 'rejected' WHERE sha256 = :sha"), {"sha": first})
+    )
+    assert await goes_on(), "one of two"
+    await world.write(lambda s: s.execute(text("UPDATE model SET state = 'rejected'")))
+    assert not await goes_on()
+    await world.post(f"/configs/{CONFIG}/enabled", {"enabled": False})
+    await world.enable()
+    assert await goes_on(), "a person let it begin anew"
+    await world.write(lambda s: s.execute(text("UPDATE config SET changed_at = 1")))
+    assert not await goes_on()
+    champion = Alias(name="champion", config=CONFIG, model=first, generation=1, changed_at=1e12)
+    await world.write(lambda s: s.add(champion))
+    assert await goes_on(), "there was a gain"

@@ -14,7 +14,8 @@ class TrainingFacts:
 
     `fresh_positions` come from sound self-play shards in no data set yet; `data_age` is seconds since the
     newest of them arrived; `soft_target_share` is their share of decisions with a search target. `training`
-    and `candidate` name what is under way, empty for nothing.
+    and `candidate` name what is under way, empty for nothing. `fruitless` candidates were rejected since the
+    config was enabled and since its last promotion.
     """
 
     enabled: bool
@@ -23,6 +24,7 @@ class TrainingFacts:
     soft_target_share: float
     training: str = ""
     candidate: str = ""
+    fruitless: int = 0
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class TrainingLimits:
     min_positions: int
     max_data_age: float
     min_soft_target_share: float
+    max_fruitless: int = 10
 
 
 def training_conditions(facts: TrainingFacts, limits: TrainingLimits) -> list[Condition]:
@@ -79,6 +82,13 @@ def training_conditions(facts: TrainingFacts, limits: TrainingLimits) -> list[Co
             limit=f">= {limits.min_soft_target_share:.3f}",
             passed=facts.soft_target_share >= limits.min_soft_target_share,
             reason="without search targets the policy learns nothing",
+        ),
+        Condition(
+            name="runs without gain",
+            value=str(facts.fruitless),
+            limit=f"< {limits.max_fruitless}",
+            passed=facts.fruitless < limits.max_fruitless,
+            reason="more of the same brings no gain; disable and enable the config to begin anew",
         ),
     ]
 

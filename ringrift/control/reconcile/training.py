@@ -29,6 +29,7 @@ def limits(settings: TrainingSettings) -> TrainingLimits:
         min_positions=settings.min_positions,
         max_data_age=settings.max_data_age,
         min_soft_target_share=settings.min_soft_target_share,
+        max_fruitless=settings.max_fruitless,
     )
 
 

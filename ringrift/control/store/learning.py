@@ -95,10 +95,25 @@ def champions(session: Session) -> dict[str, Alias]:
     return {alias.config: alias for alias in session.exec(select(Alias).where(Alias.name == CHAMPION)).all()}
 
 
+def fruitless_runs(session: Session) -> dict[str, int]:
+    """Return how many candidates of a config were rejected since it was enabled and last promoted."""
+    since = func.coalesce(func.max(Alias.changed_at), 0.0)
+    promoted = select(since).where(Alias.config == Model.config, Alias.name == CHAMPION).scalar_subquery()
+    rows = session.exec(
+        select(Model.config, func.count())
+        .join(ConfigRow, col(ConfigRow.key) == col(Model.config))
+        .where(Model.state == "rejected", Model.made_at > ConfigRow.changed_at)
+        .where(col(Model.made_at) > promoted)
+        .group_by(col(Model.config))
+    ).all()
+    return {config: int(count) for config, count in rows}
+
+
 def training_facts(session: Session, max_age: float) -> dict[str, TrainingFacts]:
     """Return what the training trigger looks at, for all twelve configs; see `fresh_data` for `max_age`."""
     enabled, fresh = set(enabled_configs(session)), fresh_data(session, max_age)
     training, waiting = open_trainings(session), candidates(session)
+    fruitless = fruitless_runs(session)
     facts: dict[str, TrainingFacts] = {}
     for config in ALL_CONFIGS:
         data = fresh.get(config.key, FreshData())
@@ -110,5 +125,6 @@ def training_facts(session: Session, max_age: float) -> dict[str, TrainingFacts]
             soft_target_share=data.soft_target_share,
             training=job.id if job else "",
             candidate=candidate.sha256[:12] if candidate else "",
+            fruitless=fruitless.get(config.key, 0),
         )
     return facts
