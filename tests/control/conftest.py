@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 from sqlalchemy.engine import URL
 from sqlmodel import SQLModel
 
@@ -70,13 +70,12 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def empty(url: URL) -> None:
-    """Remove every row of every table."""
+    """Remove every row of every table of a Postgres, in one round trip: it is done hundreds of times."""
+    tables = [table.name for table in reversed(SQLModel.metadata.sorted_tables)]
+    statements = ["UPDATE model SET parent = NULL", *(f"DELETE FROM {table}" for table in tables)]
     engine = create_engine(url)
     with engine.begin() as connection:
-        for table in reversed(SQLModel.metadata.sorted_tables):
-            if table.name == "model":
-                connection.execute(text("UPDATE model SET parent = NULL"))
-            connection.execute(table.delete())
+        connection.exec_driver_sql("; ".join(statements))
     engine.dispose()
 
 
