@@ -141,6 +141,15 @@ class TestProvisioning:
         assert error.message in (await world.get("/why/alpha"))["sentence"]
         await begin_provision(world)
 
+    async def test_a_try_in_vain_leaves_a_host_with_an_open_tunnel_at_work(self, world: World) -> None:
+        await world.agent("alpha")
+        await world.write(lambda s: s.execute(text("UPDATE host SET tunnel = 'open'")))
+        world.fleet.fail("provision", Unreachable("alpha does not answer in time"))
+        await begin_provision(world)
+        await world.finish_operations()
+        shown = await host(world)
+        assert (shown["state"], shown["reason"]) == ("ready", "alpha does not answer in time")
+
     async def test_an_unexpected_failure_ends_the_operation_too(self, world: World) -> None:
         await add_host(world)
         world.fleet.fail("provision", RuntimeError("bug"))

@@ -142,5 +142,10 @@ def note_failure(session: Session, name: str, error: RingRiftError) -> None:
         return
     if error.code == "host_key_changed":
         host.blocked = True
-    unreachable = isinstance(error, Unreachable) or host.blocked
-    fleet.set_state(session, host, "unreachable" if unreachable else "quarantined", error.message)
+    if isinstance(error, Unreachable) and host.tunnel == "open":
+        # Only this try was in vain: whoever holds the tunnel would never be asked to lift `unreachable`.
+        state = fleet.reachable_state(host)
+    else:
+        unreachable = isinstance(error, Unreachable) or host.blocked
+        state = "unreachable" if unreachable else "quarantined"
+    fleet.set_state(session, host, state, error.message)
