@@ -15,6 +15,7 @@ ADDED = {
     "agent": (
         sa.Column("config_hash", sa.String(), nullable=False, server_default=""),
         sa.Column("numeric_class", sa.String(), nullable=False, server_default=""),
+        sa.Column("refusal", sa.String(), nullable=False, server_default=""),
     ),
     "artifact": (sa.Column("deleted_at", sa.Double(), nullable=True),),
     "assignment": (

@@ -15,7 +15,7 @@ from ringrift.control.store.jobs import cancel_jobs, queue_job
 from ringrift.control.store.tables import Assignment, EnrolmentToken, Game, Job, Result, Shard
 from ringrift.protocol import agent as wire
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
-from tests.control.doubles import ScriptedAgent, sha, shard
+from tests.control.doubles import RELEASE, ScriptedAgent, sha, shard
 from tests.control.world import CONFIG, World, small_settings
 
 
@@ -493,3 +493,21 @@ async def test_an_old_agents_work_expires_when_its_host_is_removed(world: World)
     assert (await world.post("/hosts/alpha/remove"))["state"] == "retired"
     assert (await alpha.post(wire.LEASE, b'{"kinds":[]}')).status_code == 401
     assert await leased(beta)
+
+
+async def test_why_a_host_takes_nothing_is_shown_as_long_as_its_heartbeats_say_so(world: World) -> None:
+    agent = await world.agent("alpha")
+    await agent.lease("selfplay")
+    by_lease = (await world.get("/hosts/alpha"))["idle_reason"]
+    assert by_lease
+    wish = wire.BeatRequest(
+        version="0.1.0",
+        release=RELEASE,
+        incarnation=agent.incarnation,
+        telemetry=wire.Telemetry(),
+        idle="disk 97 % full",
+    )
+    assert (await agent.post(wire.BEAT, wish.model_dump_json().encode())).status_code == 200
+    assert (await world.get("/hosts/alpha"))["idle_reason"] == "disk 97 % full"
+    await agent.beat()
+    assert (await world.get("/hosts/alpha"))["idle_reason"] == by_lease

@@ -36,7 +36,7 @@ _HELD = (
     .join(_jobs, _jobs.c.id == _assignments.c.job)
     .where(_assignments.c.id.in_(bindparam("ids", expanding=True)))
 )
-_TOLD = ("beat_at", "version", "release", "telemetry", "spooled", "config_hash", "numeric_class")
+_TOLD = ("beat_at", "version", "release", "telemetry", "spooled", "config_hash", "numeric_class", "refusal")
 _NOTE_AGENT = (
     update(_agents)
     .where(_agents.c.id == bindparam("agent"))
@@ -135,6 +135,7 @@ def _agent_values(agent: str, request: BeatRequest, time: float) -> dict[str, An
         "new_spooled": request.spooled,
         "new_config_hash": request.config_hash,
         "new_numeric_class": request.numeric_class,
+        "new_refusal": request.idle,
     }
 
 

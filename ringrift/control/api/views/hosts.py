@@ -133,7 +133,7 @@ def _view(host: Host, fleet: _Fleet, settings: AgentSettings) -> HostView:
         running=fleet.running.get(agent.id, []) if agent else [],
         games_per_hour=_rate(agent, fleet) if agent else None,
         spooled=agent.spooled if agent else None,
-        idle_reason=agent.idle_reason if agent else "",
+        idle_reason=(agent.refusal or agent.idle_reason) if agent else "",
         operation=fleet.operations.get(host.name),
         **_declared(host, fleet.time),
     )

@@ -138,6 +138,8 @@ class Agent(SQLModel, table=True):
     """Of the settings that it runs with."""
     numeric_class: str = ""
     """Architecture, device and library versions under which equal seeds give equal games."""
+    refusal: str = ""
+    """Why it takes nothing new by itself, as its last heartbeat told: a full disk."""
 
 
 class EnrolmentToken(SQLModel, table=True):
