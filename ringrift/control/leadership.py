@@ -60,14 +60,18 @@ class Leadership:
             connection.close()
 
 
-async def take_over(context: Context) -> None:
+async def take_over(context: Context, after: int | None = None) -> None:
     """Begin to reconcile: leases start anew, locks of a former controller fall, tunnels are unknown (P7).
 
-    The epoch that begins here ends the right of every former leader to write as such.
+    The epoch that begins here ends the right of every former leader to write as such. It follows the epoch
+    `after`, seen before the lock was taken: raises `Superseded` when another one has begun since, as for a
+    controller that was suspended between its election and this write.
     """
     settings = context.settings.agents
 
     def work(session: fleet.Session) -> int:
+        if after is not None and operations.current_epoch(session) != after:
+            raise operations.Superseded(f"epoch {after} of the lead is over")
         jobs.extend_leases(session, settings)
         fleet.tunnels_unknown(session)
         epoch = operations.begin_epoch(session)
@@ -93,13 +97,14 @@ async def watch(context: Context, leadership: Leadership) -> None:
 
 
 async def _follow(context: Context, leadership: Leadership) -> None:
+    seen = await context.store.read(operations.current_epoch)
     leads = await asyncio.to_thread(leadership.hold)
     if leads and not context.leading:
+        await take_over(context, seen)
         _log.info("this controller reconciles now")
-        await take_over(context)
         context.leading = True
         context.wake()
-    elif not leads and context.leading:
+    elif context.leading and not (leads and seen == context.epoch):
         _log.warning("another controller reconciles; this one only answers")
         context.leading = False
         await context.flights.close()

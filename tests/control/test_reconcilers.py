@@ -13,6 +13,7 @@ from ringrift.control.leadership import Leadership, take_over
 from ringrift.control.reconcile import evaluation as evaluation_reconciler
 from ringrift.control.reconcile.base import Complaints, Reconciler, run_forever
 from ringrift.control.settings import Settings
+from ringrift.control.store.operations import Superseded, current_epoch
 from ringrift.control.store.store import Store
 from ringrift.control.store.tables import Dataset, DatasetShard, Evaluation, Job, Model, Shard
 from tests.control.doubles import ScriptedAgent
@@ -477,6 +478,14 @@ async def test_taking_over_forgets_what_a_former_controller_held(world: World) -
     await take_over(world.context)
     row = await world.read(lambda s: s.execute(text("SELECT lock_token FROM operation")).scalar_one())
     assert row is None
+
+
+async def test_who_was_suspended_between_election_and_take_over_does_not_lead(world: World) -> None:
+    seen = await world.read(current_epoch)
+    await take_over(world.context)
+    with pytest.raises(Superseded):
+        await take_over(world.context, seen)
+    assert await world.read(current_epoch) == world.context.epoch
 
 
 class TestFairness:

@@ -23,6 +23,8 @@ def outcome(seed: int) -> Outcome:
         return seed, run_seed(seed).totals, ""
     except Violation as violation:
         return seed, {}, str(violation)
+    except Exception as error:
+        return seed, {}, f"raised {type(error).__name__}: {error}"
 
 
 def replay(seed: int) -> int:

@@ -20,7 +20,7 @@ from ringrift.control.reconcile.table import RECONCILERS
 from ringrift.control.settings import Settings
 from ringrift.control.store import beats, fleet, leasing, operations
 from ringrift.control.store.fence import leading
-from ringrift.control.store.operations import Superseded
+from ringrift.control.store.operations import Superseded, current_epoch
 from ringrift.control.store.receipts import accept_result
 from ringrift.control.store.tables import ConfigRow, Host
 from ringrift.errors import RingRiftError, Unreachable
@@ -105,7 +105,9 @@ class World:
 
     async def _controls(self, context: Context) -> None:
         with suppress(GoneError, Superseded):
-            await take_over(context)
+            seen = await context.store.read(current_epoch)
+            await asyncio.sleep(self.rng.uniform(0.0, 2.0))
+            await take_over(context, seen)
             context.leading = True
             with leading(context.epoch):
                 await self._passes(context)
