@@ -5,10 +5,18 @@ Errors pass through it when they are made, logs when they are written, shell and
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 """Unicode categories that move the cursor, reorder text or show nothing."""
+
+
+def escaped(text: str) -> str:
+    """Return a line of JSON that means the same, with its invisible characters as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(json.dumps(c)[1:-1] if unicodedata.category(c) in _HIDDEN else c for c in text)
 
 
 def printable(text: object, limit: int | None = None) -> str:

@@ -12,6 +12,7 @@ import typer
 from ringrift.cli.hosts import Name
 from ringrift.cli.output import DryRun, Json, controller, output, report
 from ringrift.errors import BadInput, EnvironmentProblem, NotFound, PartialFailure
+from ringrift.text import printable
 
 app = typer.Typer()
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -64,7 +65,7 @@ def export(
     elif output(context, json).json:
         output(context, json).data(view, lambda: view.text)
     else:
-        sys.stdout.write(view.text)
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in view.text.splitlines()))
 
 
 @app.command()

@@ -40,7 +40,10 @@ class Output:
         if self.json:
             from pydantic import TypeAdapter
 
-            sys.stdout.write(TypeAdapter(Any).dump_json(value, indent=2).decode() + "\n")
+            from ringrift.text import escaped
+
+            text = TypeAdapter(Any).dump_json(value, indent=2).decode()
+            sys.stdout.write("\n".join(escaped(line) for line in text.split("\n")) + "\n")
         else:
             console(sys.stdout).print(draw())
 

@@ -125,7 +125,8 @@ RULES: dict[str, tuple[Rule, tuple[str, ...], tuple[str, ...]]] = {
     "loads": (
         unsafe_loads,
         ROOMS,
-        ("torch.load(f)", "torch.load(f, weights_only=False)", "pickle.loads(x)", "yaml.load(x)", "yaml.load(x, Loader=yaml.Loader)", "eval(x)",
+        ("torch.load(f)", "torch.load(f, weights_only=False)", "pickle.loads(x)", "eval(x)",
+         "yaml.load(x)", "yaml.load(x, Loader=yaml.Loader)",
          "np.load(f, allow_pickle=True)"),
     ),
     "shells": (
