@@ -37,7 +37,7 @@ async def put(
     digest = name_of(chunk if signed is None else signed)
     path = f"{wire.ARTIFACTS}/{name}?offset={offset}{'&last=1' if last else ''}"
     headers = agent.signed(wire.streaming_signing_text("PUT", path, digest)) | {wire.CHUNK_HEADER: digest}
-    return await agent.http.put(path, content=chunk, headers=headers)
+    return await agent.http.put(path, content=chunk, headers=headers | agent.shown)
 
 
 async def received(agent: ScriptedAgent, name: str) -> int:
