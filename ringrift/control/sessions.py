@@ -72,17 +72,25 @@ class Sessions:
         seal = hmac.digest(self._secret, f"{agent}\n{number}".encode(), "sha256").hex()
         return f"{number}.{seal[:32]}"
 
-    def open(self, agent: str, challenge: str, incarnation: str) -> SessionReply:
-        """Open the session of an agent whose hello was signed; its session until now ends.
+    def require(self, agent: str, challenge: str) -> int:
+        """Return the number of a challenge that is this agent's and not used up.
 
-        Raises `SessionUnknown` with a new challenge when this one is not ours or older than the last one
-        used, and `Replaced` for a start that a later one has superseded: two alive at once are a clone.
+        Raises `SessionUnknown` with a new one otherwise. It is no secret: only a signature over it counts.
         """
         number = int(challenge.partition(".")[0]) if challenge.partition(".")[0].isdecimal() else 0
         seat = self._seats.get(agent)
         known = hmac.compare_digest(self._challenge(agent, number).encode(), challenge.encode())
         if not known or (seat is not None and number <= seat.challenge):
             raise SessionUnknown("say hello with this challenge", challenge=self.challenge(agent))
+        return number
+
+    def open(self, agent: str, challenge: str, incarnation: str) -> SessionReply:
+        """Open the session of an agent whose hello was signed; its session until now ends.
+
+        Raises `SessionUnknown` with a new challenge when this one is not ours or older than the last one
+        used, and `Replaced` for a start that a later one has superseded: two alive at once are a clone.
+        """
+        number, seat = self.require(agent, challenge), self._seats.get(agent)
         if seat is not None and incarnation in seat.former:
             raise Replaced(
                 "a later start of this agent took its place",

@@ -17,7 +17,7 @@ from ringrift.control.store import beats
 from ringrift.errors import EnvironmentProblem, RingRiftError
 from ringrift.protocol.agent import BeatReply, BeatRequest
 
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.025
 MOST = 256
 """Beats of one transaction."""
 

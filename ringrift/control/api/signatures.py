@@ -12,13 +12,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from sqlmodel import Session
 
 from ringrift.control.domain.check import validation_line
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store.beats import get_agent
 from ringrift.control.store.store import Store
-from ringrift.control.store.tables import Agent
 from ringrift.errors import AccessRefused, BadInput, SessionUnknown
 from ringrift.protocol.agent import AGENT_HEADER, SIGNATURE_HEADER, signing_text, streaming_signing_text
 from ringrift.protocol.sessions import SESSION, SESSION_HEADER, SessionReply, SessionRequest
@@ -74,9 +72,9 @@ async def _verify(request: Request, store: Store, text: bytes, sha256: str) -> s
     whoever recorded it; what that does is bounded by reports being cumulative and idempotent.
     """
     given = request.headers.get(SESSION_HEADER)
-    if given is None:
-        return await signer(store, request.headers, text)
     context: Context = request.app.state.context
+    if given is None:
+        return await signer(context, request.headers, text)
     agent = caller(context, given, request.headers, request.method, signed_path(request), sha256)
     # A session outlives the access of its agent; what has no unit of work of its own asks here.
     await store.read(lambda s: get_agent(s, agent))
@@ -96,18 +94,20 @@ def caller(
 
 async def open_session(context: Context, headers: Mapping[str, str], body: bytes) -> SessionReply:
     """Answer a hello, signed by the agent's enrolled key."""
-    agent = await signer(context.store, headers, signing_text("POST", SESSION, body))
     wish = parse(SessionRequest, body)
+    # What names no good challenge opens nothing: it gets one before a key is read and a signature checked.
+    context.sessions.require(headers.get(AGENT_HEADER, ""), wish.challenge)
+    agent = await signer(context, headers, signing_text("POST", SESSION, body))
     return context.sessions.open(agent, wish.challenge, wish.incarnation)
 
 
-async def signer(store: Store, headers: Mapping[str, str], text: bytes) -> str:
+async def signer(context: Context, headers: Mapping[str, str], text: bytes) -> str:
     """Return the agent whose enrolled key signed `text`; `AccessRefused` when none did.
 
     An unknown agent, a revoked one and a wrong signature get the same answer after the same work.
     """
     name = headers.get(AGENT_HEADER, "")
-    key = await store.read(lambda session: _key(session, name)) or _NOBODY
+    key = await context.keys.get(name) or _NOBODY
     try:
         signature = base64.b64decode(headers.get(SIGNATURE_HEADER, ""), validate=True)
         Ed25519PublicKey.from_public_bytes(base64.b64decode(key)).verify(signature, text)
@@ -115,8 +115,3 @@ async def signer(store: Store, headers: Mapping[str, str], text: bytes) -> str:
         hint = "if it stays so, provision the agent's host again to enrol it"
         raise AccessRefused("signature is not valid", hint=hint) from error
     return name
-
-
-def _key(session: Session, name: str) -> str | None:
-    agent = session.get(Agent, name)
-    return agent.public_key if agent is not None and agent.revoked_at is None else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from ringrift.control.artifacts import ArtifactStore
 from ringrift.control.domain.ports import Fleet
+from ringrift.control.keys import Keys
 from ringrift.control.meters import Meters
 from ringrift.control.sessions import Sessions
 from ringrift.control.settings import Settings
@@ -68,6 +69,9 @@ class Context:
     """Whether this controller reconciles; on Postgres only one does."""
     epoch: int = 0
     """Of its last take-over: operations are taken up only while it is the newest."""
+
+    def __post_init__(self) -> None:
+        self.keys = Keys(self.store)
 
     def wake(self) -> None:
         """Let every reconciler make a pass now instead of at its next time."""

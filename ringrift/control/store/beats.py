@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, select, update
-from sqlmodel import Session
+from sqlalchemy import CursorResult, Row
+from sqlmodel import Session, select
 
 from ringrift.control.settings import AgentSettings
-from ringrift.control.store import jobs
-from ringrift.control.store.clock import now
+from ringrift.control.store import jobs, throughput
+from ringrift.control.store.clock import now_sql
 from ringrift.control.store.events import record
-from ringrift.control.store.tables import Agent, Assignment, Host, Job
+from ringrift.control.store.tables import Agent, Assignment
 from ringrift.errors import AccessRefused, NotFound, RingRiftError
-from ringrift.protocol.agent import BeatReply, BeatRequest, Progress, Standing
+from ringrift.protocol.agent import BeatReply, BeatRequest, Progress, Rate, Standing
 
 STOPPING = ("draining", "quarantined", "retired")
 """Host states in which its agent finishes what runs and takes nothing new."""
 
-_agents, _assignments, _hosts, _jobs = (
-    cast(Table, table.__table__)
-    for table in (Agent, Assignment, Host, Job)
-)
-_AGENTS = (
-    select(
-        _agents.c["id", "revoked_at", "incarnation"],
-        _hosts.c["name", "state", "restarts", "restarted_at"],
-    )
-    .join(_hosts, _hosts.c.name == _agents.c.host)
-    .where(_agents.c.id.in_(bindparam("ids", expanding=True)))
-)
-_HELD = (
-    select(_assignments.c["id", "agent", "state", "epoch", "expires_at"], _jobs.c.epoch.label("newest"))
-    .join(_jobs, _jobs.c.id == _assignments.c.job)
-    .where(_assignments.c.id.in_(bindparam("ids", expanding=True)))
-)
-_TOLD = ("beat_at", "version", "release", "telemetry", "spooled", "config_hash", "numeric_class", "refusal")
-_NOTE_AGENT = (
-    update(_agents)
-    .where(_agents.c.id == bindparam("agent"))
-    .values({name: bindparam(f"new_{name}") for name in _TOLD})
-)
-_NOTE_PROGRESS = (
-    update(_assignments)
-    .where(_assignments.c.id == bindparam("assignment"))
-    .values({name: bindparam(f"new_{name}") for name in ("expires_at", "done", "amount", "unit", "rate")})
-)
-_CALM = update(_hosts).where(_hosts.c.name == bindparam("host")).values(restarts=0, restarted_at=None)
+# Past SQLAlchemy's expressions a beat costs half; `?` is the mark of a parameter on every database (`_run`).
+_AGENTS = """SELECT agent.id, agent.revoked_at, agent.incarnation, host.name, host.state, host.restarts,
+host.restarted_at, {now} FROM agent JOIN host ON host.name = agent.host WHERE agent.id {named}"""
+_ASSIGNMENTS = """SELECT a.id, a.agent, a.state, a.epoch, a.expires_at, job.epoch AS newest
+FROM assignment AS a JOIN job ON job.id = a.job WHERE a.id {named}"""
+_NOTE_AGENT = """UPDATE agent SET beat_at = ?, version = ?, "release" = ?, telemetry = ?, spooled = ?,
+config_hash = ?, numeric_class = ?, refusal = ? WHERE id = ?"""
+_NOTE_PROGRESS = "UPDATE assignment SET expires_at = ?, done = ?, amount = ?, unit = ?, rate = ? WHERE id = ?"
+_CALM = "UPDATE host SET restarts = 0, restarted_at = NULL WHERE name = ?"
 
 
 def get_agent(session: Session, agent_id: str) -> Agent:
@@ -93,17 +74,22 @@ def take_beats(
 def _take_round(
     session: Session, given: Sequence[tuple[str, BeatRequest]], settings: AgentSettings
 ) -> list[BeatReply | RingRiftError]:
-    time = now(session)
-    known = {row[0]: row for row in session.execute(_AGENTS, {"ids": [agent for agent, _ in given]})}
+    known = {row[0]: row for row in _named(session, _AGENTS, [agent for agent, _ in given])}
+    time = next(iter(known.values())).time if known else 0.0
     for agent, request in given:
         row = known.get(agent)
         if row is not None and row.revoked_at is None and row.incarnation != request.incarnation:
             _note_start(session, get_agent(session, agent), request, settings)
-    named = [item.assignment for _, request in given for item in request.running]
-    held = {row[0]: row for row in session.execute(_HELD, {"ids": named})} if named else {}
-    beaten: list[dict[str, Any]] = []
-    progress: dict[str, dict[str, Any]] = {}
-    calm: list[dict[str, str]] = []
+    held = {
+        row[0]: row
+        for row in _named(
+            session, _ASSIGNMENTS, [item.assignment for _, told in given for item in told.running]
+        )
+    }
+    beaten: list[tuple[Any, ...]] = []
+    progress: dict[str, tuple[Any, ...]] = {}
+    calm: list[tuple[str]] = []
+    rates: dict[str, list[Rate]] = {}
     answers: list[BeatReply | RingRiftError] = []
     for agent, request in given:
         row = known.get(agent)
@@ -112,7 +98,9 @@ def _take_round(
             continue
         beaten.append(_agent_values(agent, request, time))
         if row.restarts or row.restarted_at is not None:
-            calm.append({"host": row.name})
+            calm.append((row.name,))
+        if request.rates:
+            rates[row.name] = request.rates
         standing = [
             _standing(agent, item, held.get(item.assignment), time + settings.lease_seconds, progress)
             for item in request.running
@@ -121,22 +109,31 @@ def _take_round(
         answers.append(BeatReply(standing=standing, next_beat_seconds=settings.beat_seconds, stop=stop))
     for statement, rows in ((_NOTE_AGENT, beaten), (_NOTE_PROGRESS, list(progress.values())), (_CALM, calm)):
         if rows:
-            session.connection().execute(statement, rows)
+            _run(session, statement, rows)
+    throughput.take_rates(session, rates, time)
     return answers
 
 
-def _agent_values(agent: str, request: BeatRequest, time: float) -> dict[str, Any]:
-    return {
-        "agent": agent,
-        "new_beat_at": time,
-        "new_version": request.version,
-        "new_release": request.release,
-        "new_telemetry": vars(request.telemetry),
-        "new_spooled": request.spooled,
-        "new_config_hash": request.config_hash,
-        "new_numeric_class": request.numeric_class,
-        "new_refusal": request.idle,
-    }
+def _run(session: Session, statement: str, parameters: Any) -> CursorResult[Any]:
+    connection = session.connection()
+    text = statement if connection.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
+    return connection.exec_driver_sql(text, parameters)
+
+
+def _named(session: Session, statement: str, names: list[str]) -> Sequence[Row[Any]]:
+    """Return the rows of these names, which are one parameter: any number of them is the same statement."""
+    if not names:
+        return []
+    dialect = session.connection().dialect.name
+    many = "IN (SELECT value FROM json_each(?))" if dialect == "sqlite" else "= ANY(?)"
+    text = statement.format(named=many, now=f"{now_sql(dialect)} AS time")
+    return _run(session, text, (json.dumps(names) if dialect == "sqlite" else names,)).all()
+
+
+def _agent_values(agent: str, request: BeatRequest, time: float) -> tuple[Any, ...]:
+    telemetry = request.telemetry.model_dump_json()
+    told = (request.version, request.release, telemetry, request.spooled, request.config_hash)
+    return (time, *told, request.numeric_class, request.idle, agent)
 
 
 def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: AgentSettings) -> None:
@@ -145,7 +142,7 @@ def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: 
     session.add(agent)
     kept = {item.assignment for item in request.running}
     query = select(Assignment).where(Assignment.agent == agent.id, Assignment.state == "running")
-    for assignment in session.scalars(query).all():
+    for assignment in session.exec(query).all():
         if assignment.id in kept:
             assignment.incarnation = request.incarnation
             session.add(assignment)
@@ -155,19 +152,14 @@ def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: 
 
 
 def _standing(
-    agent: str, item: Progress, row: Row[Any] | None, expires_at: float, progress: dict[str, dict[str, Any]]
+    agent: str, item: Progress, row: Row[Any] | None, expires_at: float, progress: dict[str, tuple[Any, ...]]
 ) -> Standing:
     """Answer for one assignment, and add what its row is to hold from now on to `progress`."""
     alive = row is not None and _is_held(row, agent, item.epoch)
     if row is not None and alive:
-        progress[item.assignment] = {
-            "assignment": item.assignment,
-            "new_expires_at": max(row.expires_at, expires_at),
-            "new_done": item.done,
-            "new_amount": item.total,
-            "new_unit": item.unit[:40],
-            "new_rate": item.rate,
-        }
+        until = max(row.expires_at, expires_at)
+        name = item.assignment
+        progress[name] = until, item.done, item.total, item.unit[:40], item.rate, name
     return Standing(assignment=item.assignment, epoch=item.epoch, alive=alive)
 
 

@@ -30,6 +30,11 @@ def _compiled(element: Any, compiler: Any, **options: Any) -> str:
     return _NOW[compiler.dialect.name]
 
 
+def now_sql(dialect: str) -> str:
+    """Return `database_now` as text for a statement that is written by hand."""
+    return _NOW[dialect]
+
+
 def now(session: Session) -> float:
     """Return the database's time in seconds since 1970."""
     # The clock is asked more often than anything else: past the ORM it costs a quarter.

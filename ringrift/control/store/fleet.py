@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
+from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.states import HOST, advance
-from ringrift.control.store.clock import now
+from ringrift.control.store.clock import database_now, now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.ids import new_id
 from ringrift.control.store.tables import Agent, Assignment, EnrolmentToken, Host, HostStateRow
@@ -97,17 +98,29 @@ def history(session: Session, name: str, limit: int) -> list[HostStateRow]:
     return list(session.exec(query.order_by(col(HostStateRow.id).desc()).limit(limit)).all())
 
 
+_hosts = Host.__table__
+_STATE = columns(_hosts.c.state).where(_hosts.c.name == bindparam("host"))
+_OPENED = (
+    update(_hosts)
+    .where(_hosts.c.name == bindparam("host"))
+    .values(restarted_at=database_now(), drift_at=None, tunnel="open", tunnel_reason="", blocked=False)
+)
+
+
 def tunnel_opened(session: Session, name: str) -> None:
     """Note that agents of this host can reach the controller from now on.
 
     A silence until now says nothing about the agent: it gets the time of a restart to show a heartbeat (P7).
     It is looked at next, so that drift is named and debts are paid.
     """
-    host = get_host(session, name)
-    host.restarted_at, host.drift_at = now(session), None
-    host.tunnel, host.tunnel_reason, host.blocked = "open", "", False
-    session.add(host)
-    if host.state == "unreachable":
+    # All hosts of a fleet come back at once after a restart: no object is made for each.
+    session.flush()
+    connection = session.connection()
+    state = connection.execute(_STATE, {"host": name}).scalar_one_or_none()
+    connection.execute(_OPENED, {"host": name})
+    if state in (None, "unreachable"):
+        host = get_host(session, name)
+        session.refresh(host)
         set_state(session, host, reachable_state(host))
 
 

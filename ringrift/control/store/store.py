@@ -1,8 +1,8 @@
 """Units of work: one writer thread with group commit, readers in threads apart.
 
 A unit of work is a plain function of a session, so that no network can be awaited inside it. Calls that
-wait at the same time share one transaction, each in a savepoint: a failing one undoes itself only, and
-nobody is answered before the commit is durable.
+wait at the same time share one transaction, each in a savepoint where there are several: a failing one
+undoes itself only, and nobody is answered before the commit is durable.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -156,7 +157,10 @@ class Store:
             with Session(self.engines.writer, expire_on_commit=False) as session:
                 if self.engines.dialect == "postgres":
                     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-                outcomes.extend((call, *_savepoint(session, call.work)) for call in batch)
+                scope = session.begin_nested if len(batch) > 1 else nullcontext
+                outcomes.extend((call, *_undoable(session, call.work, scope)) for call in batch)
+                if len(batch) == 1 and outcomes[0][2] is not None:
+                    session.rollback()
                 for call in batch:
                     reach(call.name, "before")
                 session.commit()
@@ -175,10 +179,12 @@ class Store:
                 call.future.set_exception(failure)
 
 
-def _savepoint(session: Session, work: Callable[[Session], Any]) -> tuple[Any, BaseException | None]:
-    """Run one unit of work in its own savepoint; raise only when the whole transaction is lost."""
+def _undoable(
+    session: Session, work: Callable[[Session], Any], scope: Callable[[], AbstractContextManager[Any]]
+) -> tuple[Any, BaseException | None]:
+    """Run one unit of work in its scope, a savepoint unless it is alone; raise only when all is lost."""
     try:
-        with session.begin_nested():
+        with scope():
             value = work(session)
             session.flush()
     except (DataError, OverflowError) as error:
