@@ -15,14 +15,14 @@ from typing import Any
 _CTL = [sys.executable, "-m", "ringrift.cli.main"]
 SETTINGS = """
 [agents]
-beat_seconds = 5.0
-stale_seconds = 15.0
-down_seconds = 30.0
-lease_seconds = 60.0
+beat_seconds = {beat}
+stale_seconds = {stale}
+down_seconds = {down}
+lease_seconds = {lease}
 idle_seconds = 2.0
 retry_seconds = 1.0
 patience_seconds = 5.0
-restart_seconds = 15.0
+restart_seconds = {stale}
 restarts = 20
 
 [selfplay]
@@ -37,7 +37,7 @@ min_positions = 1000000000
 [hosts]
 systemd = 0
 """
-"""Beats three times as frequent as usual, jobs of a minute; nothing is ever trained."""
+"""Jobs of ten shards; nothing is ever trained."""
 
 
 @dataclass
@@ -73,10 +73,11 @@ class Controller:
     def database(self) -> Path:
         return self.home / "ringrift.db"
 
-    def prepare(self, settings: str = SETTINGS) -> None:
-        """Make the home."""
+    def prepare(self, beat: float) -> None:
+        """Make the home; agents beat every so many seconds, and all that follows from it is in proportion."""
         self.home.mkdir(parents=True, mode=0o700)
-        (self.home / "config.toml").write_text(settings)
+        text = SETTINGS.format(beat=beat, stale=3 * beat, down=6 * beat, lease=12 * beat)
+        (self.home / "config.toml").write_text(text)
 
     def start(self) -> None:
         """Start the controller and return when it answers."""

@@ -50,15 +50,18 @@ class Fleet:
                 sshd.stop(machine.folder / "sshd")
 
 
-def build(folder: Path, inventory: Path, hosts: int, latency: float, job_seconds: float) -> Fleet:
-    """Start machines for the first so many hosts of an inventory, a controller, and import them into it."""
+def build(folder: Path, inventory: Path, hosts: int, latency: float, beat: float, shard: float) -> Fleet:
+    """Start machines for the first so many hosts of an inventory, a controller, and import them into it.
+
+    `latency` is a round trip, `beat` between two heartbeats, `shard` what one takes; all in seconds.
+    """
     document = yaml.safe_load(inventory.read_text())
     names = list(document["hosts"])[:hosts]
     net = Namespaces(len(names), latency) if network.inside() else Loopback()
     controller = Controller(folder / "controller", free_port("127.0.0.1"))
-    controller.prepare()
+    controller.prepare(beat)
     controller.start()
-    python = make_interpreter(folder, job_seconds)
+    python = make_interpreter(folder, shard)
     kernels = _kernels(folder, controller.home, python)
     machines = {
         name: Machine(name, index, folder / "hosts" / name, net, kernels) for index, name in enumerate(names)

@@ -114,6 +114,7 @@ class Weather:
 
     def __init__(self, fleet: Fleet, rng: random.Random, at_once: int) -> None:
         self.story = Story()
+        self.begun = 0
         self._fleet = fleet
         self._rng = rng
         self._at_once = at_once
@@ -137,6 +138,7 @@ class Weather:
             return
         host = self._rng.choice(well)
         host.kind, host.ending = next(self._order), False
+        self.begun += 1
         self.story.lines.append(f"{host.machine.name}: {host.kind.name}")
         host.kind.begin(self._fleet, host.machine)
         host.turn()
