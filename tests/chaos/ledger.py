@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +40,10 @@ class Ledger:
     def _watch(self) -> None:
         while not self._end.wait(0.5):
             for machine in self._machines:
-                self._keep(machine)
+                self.keep(machine)
 
-    def _keep(self, machine: Machine) -> None:
+    def keep(self, machine: Machine) -> None:
+        """Link what a machine's agent has noted until now."""
         with contextlib.suppress(FileNotFoundError):
             for spool in (machine.root / "agent" / "spool").iterdir():
                 for name in _NOTES:
@@ -89,18 +91,20 @@ def compare(ledger: Ledger, database: Path) -> Count:
     receipts = ledger.receipts()
     with contextlib.closing(sqlite3.connect(database)) as store:
         jobs = dict(store.execute("select id, job from assignment"))
-        results = store.execute(
-            "select job, sequence, payload, games_named, games_repeated from result"
-        ).fetchall()
+        rows = store.execute("select job, sequence, games_named, games_repeated from result").fetchall()
         games = [row[0] for row in store.execute("select game_id from game")]
-    units = [(job, sequence) for job, sequence, *_ in results]
-    stored = set(games)
-    known = set(units)
-    lost = [f"{key}: no result" for key in receipts if (jobs.get(key[0]), key[1]) not in known]
+    units, stored = Counter((job, sequence) for job, sequence, *_ in rows), set(games)
     named = {name for names in receipts.values() for name in names}
+    lost = [
+        f"sequence {sequence} of {assignment} has no result"
+        for assignment, sequence in receipts
+        if (jobs.get(assignment), sequence) not in units
+    ]
     lost += [f"game {name[:12]}" for name in named - stored]
-    twice = [f"{unit}" for unit in units if units.count(unit) > 1] if len(units) > len(set(units)) else []
+    twice = [
+        f"sequence {unit[1]} of {unit[0]} has {many} results" for unit, many in units.items() if many > 1
+    ]
     twice += ["a game has two rows"] if len(stored) < len(games) else []
-    told = sum(int(count) - int(repeated) for *_, count, repeated in results)
+    told = sum(count - repeated for *_, count, repeated in rows)
     twice += [f"{told} games are counted, {len(stored)} exist"] if told != len(stored) else []
     return Count(len(receipts), len(named), len(stored), lost, twice)
