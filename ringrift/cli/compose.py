@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 
 def run(port: int) -> None:
@@ -21,6 +22,7 @@ def run(port: int) -> None:
         record = read_record()
         note(f"the controller answers at {record.url if record else 'its address'}; Ctrl-C stops it")
 
+    os.umask(0o077)
     place = home()
     settings = FleetSettings(systemd=bool(load_settings(place).hosts.systemd))
     asyncio.run(run_controller(place, port, SshFleet(place, settings), ready=ready))

@@ -28,7 +28,8 @@ def start_detached(port: int) -> ControllerRecord:
     """Start `ringrift-ctl up` in the background and wait until it answers."""
     log = home() / "logs" / "controller.log"
     try:
-        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home().mkdir(parents=True, exist_ok=True, mode=0o700)
+        log.parent.mkdir(exist_ok=True, mode=0o700)
         offset = log.stat().st_size if log.exists() else 0
         child = _start([sys.executable, "-m", "ringrift.cli.main", "up", "--port", str(port)], log)
     except OSError as problem:

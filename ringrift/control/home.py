@@ -30,6 +30,8 @@ def prepare_home(home: Path) -> Path:
     home = home.expanduser().absolute()
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if home.stat().st_mode & 0o077:
+            home.chmod(0o700)
         for name in ("run", "logs", "artifacts", "ssh"):
             (home / name).mkdir(exist_ok=True, mode=0o700)
     except OSError as error:

@@ -1,0 +1,172 @@
+"""Secrets stay where they belong: a real controller is used for a while, then what it left is searched."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlmodel import select
+from typer.testing import CliRunner
+
+from ringrift.control.store import fleet
+from ringrift.control.store.tables import Assignment
+from tests.control.doubles import client
+from tests.control.world import TOKEN, World
+from tests.security.test_matrix import EXPECTED, filled, rows
+
+CTL = [sys.executable, "-m", "ringrift.cli.main"]
+PLANTED = {
+    "RINGRIFT_WEBHOOK_URL": "http://127.0.0.1:9/hook/planted-webhook-secret",
+    "AWS_SECRET_ACCESS_KEY": "planted-bucket-secret",
+    "PGPASSWORD": "planted-database-secret",
+}
+
+
+class Place:
+    """A home with its controller, and all that was printed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.said = home, ""
+        self.environment = {**os.environ, **PLANTED, "RINGRIFT_HOME": str(home)}
+
+    def up(self, **more: str) -> str:
+        """Start the controller as a process of its own; return what it says."""
+        command = [*CTL, "up", "--detach", "--port", "0", "--json"]
+        done = subprocess.run(
+            command, env={**self.environment, **more}, capture_output=True, text=True, timeout=120
+        )
+        self.said += done.stdout + done.stderr
+        return done.stdout
+
+    def ctl(self, *words: str, **more: str) -> str:
+        from ringrift.cli.main import app
+
+        given = {**self.environment, **more}
+        done = CliRunner().invoke(app, list(words), prog_name="ringrift-ctl", env=given)
+        self.said += done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[tuple[Place, int, str, str]]:
+    """A controller that was asked for much: place, process id, the owner's token, a viewer's token."""
+    folder = Path(tempfile.mkdtemp(prefix="rr-secrets-"))
+    place = Place(folder / "home")
+    try:
+        told = json.loads(place.up())
+        owner = (place.home / "operator.token").read_text().strip()
+        place.said = ""
+        made = json.loads(place.ctl("token", "new", "--role", "viewer", "--name", "guest", "--json"))
+        place.said = ""
+        place.ctl("backup", "--to", str(folder / "backups"))
+        place.ctl("events", "--json")
+        place.ctl("doctor", "--json")
+        place.ctl("token", "list")
+        place.ctl("status", RINGRIFT_URL=told["url"], RINGRIFT_TOKEN="planted-wrong-token-0123456789")
+        for method, path in sorted(EXPECTED):
+            if method == "GET":
+                for token in (made["token"], owner):
+                    answer = httpx.get(
+                        told["url"] + filled(path), headers={"authorization": f"Bearer {token}"}, timeout=30
+                    )
+                    place.said += answer.text + str(answer.headers)
+        yield place, told["pid"], owner, made["token"]
+    finally:
+        place.ctl("down")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def private_key(home: Path) -> str:
+    """Return a line from the middle of the controller's SSH key."""
+    return (home / "ssh" / "id_ed25519").read_text().splitlines()[2]
+
+
+def test_no_planted_secret_is_found_in_what_was_written_printed_answered_or_shown(used) -> None:
+    place, pid, owner, guest = used
+    secrets = {**{value.rpartition("/")[2]: "" for value in PLANTED.values()}, guest: ""}
+    secrets |= {owner: "operator.token", private_key(place.home): "ssh/id_ed25519"}
+    secrets["planted-wrong-token-0123456789"] = ""
+    files = [path for path in place.home.parent.rglob("*") if path.is_file()]
+    assert any("backups" in path.parts for path in files) and len(place.said) > 5000
+    argv = " ".join(psutil.Process(pid).cmdline())
+    with sqlite3.connect(f"file:{place.home / 'ringrift.db'}?mode=ro", uri=True) as database:
+        dump = "\n".join(database.iterdump())
+    assert "token.new" in dump, "the dump is of the right database"
+    for secret, allowed in secrets.items():
+        found = [str(path) for path in files if secret.encode() in path.read_bytes()]
+        assert found == ([str(place.home / allowed)] if allowed else []), secret[:12]
+        assert secret not in place.said + argv + dump, secret[:12]
+
+
+def test_nobody_else_on_the_machine_can_read_or_write_the_home(used) -> None:
+    place, *_ = used
+    every = [place.home, *place.home.rglob("*")]
+    assert any(stat.S_ISSOCK(path.lstat().st_mode) for path in every)
+    assert stat.S_IMODE(place.home.stat().st_mode) == 0o700
+    open_to_others = [
+        (str(path.relative_to(place.home)), oct(path.lstat().st_mode))
+        for path in every
+        if path.lstat().st_mode & 0o077 and not path.is_symlink()
+    ]
+    assert open_to_others == []
+
+
+def test_the_controller_listens_on_loopback_and_on_its_socket_only(used) -> None:
+    place, pid, *_ = used
+    process = psutil.Process(pid)
+    listening = [item.laddr for item in process.net_connections("inet") if item.status == psutil.CONN_LISTEN]
+    record = json.loads((place.home / "run" / "controller.json").read_text())
+    assert [f"http://{address.ip}:{address.port}" for address in listening] == [record["url"]]
+    assert all(address.ip == "127.0.0.1" for address in listening)
+    assert not [item for item in process.net_connections("inet") if item.type.name == "SOCK_DGRAM"]
+    named = {item.laddr for item in process.net_connections("unix") if item.laddr}
+    assert named <= {str(place.home / "run" / "agents.sock")}
+
+
+def test_a_password_in_the_address_of_the_database_is_not_told(tmp_path: Path) -> None:
+    place = Place(tmp_path / "home")
+    url = "postgresql://ann:planted-database-secret@127.0.0.1:9/none"
+    assert place.up(RINGRIFT_DATABASE_URL=url) == ""
+    place.ctl("doctor", RINGRIFT_DATABASE_URL=url)
+    assert "127.0.0.1" in place.said and "planted-database-secret" not in place.said
+    for path in place.home.rglob("*"):
+        assert not path.is_file() or b"planted-database-secret" not in path.read_bytes(), path
+
+
+async def test_secrets_of_agents_are_in_no_row_no_log_and_no_answer(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    alpha = await world.agent("alpha")
+    token = await world.write(lambda s: fleet.mint_token(s, "alpha", 900.0))
+    await world.enable()
+    await world.reconcile("selfplay")
+    leased = (await alpha.lease()).assignment
+    known = world.context.sessions
+    session = known.open(alpha.id, known.challenge(alpha.id), alpha.incarnation)
+    assert leased is not None and leased.credential
+    assert isinstance(alpha.key, Ed25519PrivateKey)
+    secrets = [token, leased.credential, session.key, alpha.key.private_bytes_raw().hex(), TOKEN]
+    said = str(await world.read(rows)) + caplog.text
+    async with client(world.operators_app, authorization=f"Bearer {TOKEN}") as http:
+        for method, path in sorted(EXPECTED):
+            if method == "GET":
+                said += (await http.get(filled(path))).text
+        said += (await http.get(f"/v1/jobs/{leased.job}")).text + (await http.get("/v1/why/alpha")).text
+    assert leased.job in said
+    assert [secret[:12] for secret in secrets if secret in said] == []
+    stored = await world.read(lambda s: s.exec(select(Assignment.credential)).all())
+    assert len(stored[0]) == 64, "its hash only"
