@@ -18,6 +18,7 @@ from ringrift.client.home import home
 from ringrift.client.http import AsyncClient
 from ringrift.client.routes import Call
 from tui import cache, theme
+from tui.alerts import Alerts
 from tui.board import Board
 from tui.configs import Configs
 from tui.feed import Feed, Sender
@@ -34,7 +35,7 @@ FAULT_SECONDS = 5.0
 
 
 class RingRiftApp(App[None]):
-    """Three screens over one feed. Read-only unless `operate`."""
+    """Four screens over one feed. Read-only unless `operate`."""
 
     TITLE = "RingRift"
     CSS = theme.CSS
@@ -43,6 +44,7 @@ class RingRiftApp(App[None]):
         "fleet": Fleet,
         "configs": Configs,
         "production": Production,
+        "alerts": Alerts,
     }
     DEFAULT_MODE = "fleet"
 
@@ -126,7 +128,7 @@ class RingRiftApp(App[None]):
             self.screen.repaint()
 
     async def show_board(self, name: str) -> None:
-        """Go to one of the three screens, out of any drill-down."""
+        """Go to one of the four screens, out of any drill-down."""
         if self.current_mode != name:
             await self.switch_mode(name)
         while len(self.screen_stack) > 1:

@@ -23,6 +23,7 @@ from tui.table import Rows
 from tui.theme import TONES
 
 if TYPE_CHECKING:
+    from ringrift.protocol.operator import StatusView
     from tui.app import RingRiftApp
     from tui.feed import Feed
 
@@ -114,8 +115,13 @@ class Board(Screen[None]):
         if not self.is_current or not self.query(Footer):
             return
         ring, feed = self.ring, self.feed
+        status: StatusView | None = feed.views.get("status")
         self.query_one(Header).paint(
-            self.tab, self.trail, ring.who, ring.where, ring.operate, feed.age("status")
+            (self.tab, self.trail),
+            (ring.who, ring.where),
+            ring.operate,
+            feed.age("status"),
+            status.alerts if status else None,
         )
         self.query_one(Banner).paint(feed.link, feed.clock())
         keys = keys_of(self.place)
@@ -236,6 +242,9 @@ class Board(Screen[None]):
 
     async def do_production(self) -> None:
         await self.ring.show_board("production")
+
+    async def do_alerts(self) -> None:
+        await self.ring.show_board("alerts")
 
     def do_quit(self) -> None:
         self.app.exit()

@@ -16,9 +16,15 @@ from tui.keys import Key
 from tui.theme import TONES
 
 if TYPE_CHECKING:
+    from ringrift.protocol.alerts import AlertCount
     from tui.feed import Link
 
-TABS = (("1", "Fleet", "fleet"), ("2", "Configs", "configs"), ("3", "Production", "production"))
+TABS = (
+    ("1", "Fleet", "fleet"),
+    ("2", "Configs", "configs"),
+    ("3", "Production", "production"),
+    ("4", "Alerts", "alerts"),
+)
 
 
 class Line(Static):
@@ -42,12 +48,22 @@ class Line(Static):
 
 
 class Header(Line):
-    """Who, where, which mode, how old; below it the screens."""
+    """Who, where, what is wrong, which mode, how old; below it the screens."""
 
-    def paint(self, tab: str, trail: str, who: str, where: str, operate: bool, seen: float | None) -> None:
+    def paint(
+        self,
+        place: tuple[str, str],
+        login: tuple[str, str],
+        operate: bool,
+        seen: float | None,
+        alerts: AlertCount | None,
+    ) -> None:
+        (tab, trail), (who, where) = place, login
         width = self.size.width
         mode = words("OPERATE", "warn") if operate else words("read-only", "good")
-        right = line(mode, words("  data ", "dim"), words("never" if seen is None else age(seen)), " ")
+        right = line(
+            alarm(alerts), mode, words("  data ", "dim"), words("never" if seen is None else age(seen)), " "
+        )
         left = line(words(" RingRift ", "accent"), words(f" {who} @ {where}", "dim"))
         left.truncate(max(0, width - right.cell_len - 1), overflow="ellipsis")
         left.pad_right(max(0, width - left.cell_len - right.cell_len))
@@ -59,6 +75,16 @@ class Header(Line):
     def _tab(number: str, name: str, here: bool) -> Text:
         style = f"{TONES['accent']} reverse" if here else TONES["dim"]
         return Text(f" {number} {name} ", style=style, end="")
+
+
+def alarm(count: AlertCount | None) -> Text:
+    """Return how many alerts are open, loudest where one is critical and nobody has taken it over."""
+    if count is None or not count.open:
+        return words("")
+    loud = count.critical and count.unacknowledged
+    tone = "bad" if loud else "warn" if count.unacknowledged else "dim"
+    noun = "alert" if count.open == 1 else "alerts"
+    return words(f"{'✖' if loud else '▲'} {count.open} {noun}  ", tone)
 
 
 class Extra(Line):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.text import Text
 from textual.widget import Widget
@@ -11,15 +12,21 @@ from textual.widget import Widget
 from ringrift.client import routes
 from ringrift.client.display import age, count, percent, plain, share
 from ringrift.client.marks import mark
+from ringrift.client.routes import Call
+from ringrift.protocol.batches import BatchView
 from ringrift.protocol.operator import HostView, RunningView, StatusView
 from tui import keys
 from tui.board import Board
 from tui.chrome import Pane, Strap
-from tui.draw import FULL, HIGH, flow, line, meter, progress, stack, state, words
+from tui.draw import FULL, HIGH, fitting, flow, line, meter, progress, stack, state, words
 from tui.table import Column, Rows
 
 WELL = ("ready",)
 SHORT_KINDS = {"selfplay": "play", "evaluate": "eval"}
+WIDE = 110
+"""Cells from which on marks stand in a column of their own."""
+BATCHES = 5
+"""Of the newest batches, so many are asked for."""
 ROOM_FOR_KIND = 25
 """Cells that the longest config, kind and share need: `hexagonal_4p selfplay 19%`."""
 
@@ -78,15 +85,25 @@ def left(view: RunningView) -> str:
     return age((view.total - view.done) / view.rate)
 
 
-def columns(drift: float, width: int) -> tuple[Column, ...]:
-    """Return the table's columns for a screen; `drift` seconds have passed since the rows were seen."""
-    bar = 4 if width < 110 else 9 if width < 140 else 14
+def columns(old: float, width: int, marked: bool) -> tuple[Column, ...]:
+    """Return the table's columns for a screen; `old` seconds have passed since the rows were seen.
+
+    Marks get a column of their own where there is room and some host has one, else they stand before the job.
+    """
+    apart = width >= WIDE
+    bar = 4 if width < 110 else (8 if marked else 9) if width < 140 else 14
 
     def beat(view: HostView, _: int) -> Text:
-        seconds = None if view.heartbeat_age is None else view.heartbeat_age + drift
+        seconds = None if view.heartbeat_age is None else view.heartbeat_age + old
         tone = {"up": "good", "stale": "warn", "down": "bad"}.get(view.health, "dim")
         return words("-" if seconds is None else age(seconds), tone)
 
+    def job(view: HostView, room: int) -> Text:
+        mark_of = words("") if apart or not marks(view) else words(f"{marks(view)} ", "warn")
+        return line(mark_of, work(view, room - mark_of.cell_len))
+
+    cost = Column("$/h", lambda v, w: words(price(v.hourly_cost)), 5, 5, right=True, rank=3)
+    beside = Column("marks", lambda v, w: words(marks(v) or "-", "warn" if marks(v) else "dim"), 5, 5, rank=2)
     return (
         Column("state", lambda v, w: state(health_word(v)), 13, 14),
         Column("host", lambda v, w: words(v.name), 14, 14),
@@ -96,8 +113,38 @@ def columns(drift: float, width: int) -> tuple[Column, ...]:
         Column("gpu", lambda v, w: meter(gpu(v), w, old=is_old(v)), bar, bar),
         Column("beat", beat, 4, 4, right=True),
         Column("games/h", lambda v, w: words(count(v.games_per_hour)), 7, 7, right=True, rank=1),
-        Column("job", work, 17, 80),
+        *((cost,) if width >= 140 else ()),
+        *((beside,) if apart and marked else ()),
+        Column("job", job, 17, 80),
     )
+
+
+def price(dollars: float | None) -> str:
+    return "-" if dollars is None else f"{dollars:.2f}"
+
+
+def marks(view: HostView) -> str:
+    """Return what stands beside a host's state: it drifted, it owes an operation."""
+    return " ".join(word for word, there in (("owes", view.owed), ("drift", view.drift)) if there)
+
+
+def batch_lines(views: Sequence[BatchView], width: int) -> list[Text]:
+    """Return the batches that run or halted, one a line with its progress."""
+    lines = []
+    for view in views:
+        if view.state not in ("running", "halted"):
+            continue
+        total = sum(view.counts.values())
+        done = total - sum(view.counts.get(each, 0) for each in ("waiting", "running", "baking"))
+        bad = [
+            words(f"{view.counts[each]} {each}", "warn")
+            for each in ("failed", "owed")
+            if view.counts.get(each)
+        ]
+        head = line(words(f"{view.kind} "), progress(done, total, 16), words(f" {done}/{total}"))
+        parts = (state(view.state), head, *bad, words(view.reason, "dim"), words(view.id, "dim"))
+        lines.append(fitting((part for part in parts if part.cell_len), width, "  "))
+    return lines
 
 
 def is_old(view: HostView) -> bool:
@@ -114,7 +161,9 @@ def summary(status: StatusView, shown: int, filtered: str) -> list[Text]:
         head = line(words(f"{shown} of {len(hosts)} hosts "), words(f"/{plain(filtered)}", "accent"))
     else:
         head = words(f"{len(hosts)} hosts")
-    rate = words(f"{count(sum(view.games_per_hour or 0.0 for view in hosts))} games/h")
+    rate = words(
+        f"{count(sum(view.games_per_hour or 0.0 for view in hosts))} games/h  ${status.hourly_cost:.2f}/h"
+    )
     return [head, *(words(f"{mark(w).glyph} {tally[w]} {mark(w).word}", mark(w).tone) for w in order), rate]
 
 
@@ -138,13 +187,16 @@ class Fleet(Board):
 
     def body(self) -> Iterable[Widget]:
         self.table = Rows(
-            columns(0.0, 80),
+            columns(0.0, 80, False),
             lambda view: view.name,
             "no hosts yet: ringrift-ctl hosts add NAME --ssh user@host:port",
         )
         yield Strap()
         yield self.table
         yield Pane()
+
+    def calls(self) -> dict[str, Call[Any]]:
+        return {"batches": routes.batches(BATCHES)}
 
     def paint(self) -> None:
         status: StatusView | None = self.feed.views.get("status")
@@ -158,8 +210,11 @@ class Fleet(Board):
         ]
         width = self.size.width - 2
         parts = (summary(status, len(rows), self.filter), work_done(status))
-        self.query_one(Strap).put(stack(row for part in parts for row in flow(part, width)))
-        self.table.use(columns(self.feed.age("status") or 0.0, self.size.width))
+        rows_above = [row for part in parts for row in flow(part, width)]
+        rows_above += batch_lines(self.feed.views.get("batches") or (), width)
+        self.query_one(Strap).put(stack(rows_above))
+        marked = any(marks(view) for view in rows)
+        self.table.use(columns(self.feed.age("status") or 0.0, self.size.width, marked))
         self.table.show(rows)
         self.below(self._detail(self.table.selected))
 

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from ringrift.client import routes
-from ringrift.client.display import age, count, plain, share, size
+from ringrift.client.display import age, plain, share, size
 from ringrift.client.routes import Call
 from ringrift.protocol.operator import HostView, OperationView, WhyView
 from tui import keys
@@ -18,6 +18,7 @@ from tui.board import Board
 from tui.dialogs import Scroll
 from tui.draw import FULL, HIGH, facts, heading, line, meter, progress, prose, stack, state, steps, words
 from tui.fleet import cpu, disk, gpu, health_word, is_old, left, memory, propose_change, propose_provision
+from tui.hostrecords import cost, games, records
 
 METER = 20
 
@@ -39,6 +40,8 @@ class Host(Board):
         wanted: dict[str, Call[Any]] = {
             f"host {self._host}": routes.host(self._host),
             f"why {self._host}": routes.why(self._host),
+            f"keys {self._host}": routes.pinned_keys(self._host),
+            "debts": routes.debts(),
         }
         if view is not None and view.operation:
             wanted[f"operation of {self._host}"] = routes.operation(view.operation)
@@ -79,7 +82,7 @@ class Host(Board):
             lines += [words(""), heading("why", width), prose(why.sentence)]
             lines += [prose(f"· {plain(fact)}", "dim") for fact in why.facts]
             lines.append(line(words("next  ", "accent"), prose(why.next_action or "nothing")))
-        return lines
+        return lines + records(view, self.feed.views, width)
 
     async def do_provision(self) -> None:
         await propose_provision(self, self._host)
@@ -114,6 +117,7 @@ def _identity(view: HostView) -> list[Text]:
             ("release", plain(view.release or "none")),
             ("root", plain(view.root)),
             ("python", plain(view.python or "our own environment")),
+            ("cost", cost(view)),
             ("gpu", plain(seen.gpu or "none seen") if seen else "unknown"),
         )
     )
@@ -150,7 +154,7 @@ def _load(view: HostView) -> list[Text]:
                     _of(seen.gpu_memory_used, seen.gpu_memory_total),
                 ),
             ),
-            ("games/h", count(view.games_per_hour)),
+            ("games/h", games(view)),
             ("spooled", "unknown" if view.spooled is None else f"{view.spooled} results without a receipt"),
         ),
         label=9,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 FLEET, HOST, CONFIGS, CONFIG = "fleet", "host", "configs", "config"
-PRODUCTION, DEPLOYMENT = "production", "deployment"
-PLACES = (FLEET, HOST, CONFIGS, CONFIG, PRODUCTION, DEPLOYMENT)
-LISTS = (FLEET, CONFIGS, PRODUCTION)
+PRODUCTION, DEPLOYMENT, ALERTS = "production", "deployment", "alerts"
+PLACES = (FLEET, HOST, CONFIGS, CONFIG, PRODUCTION, DEPLOYMENT, ALERTS)
+LISTS = (FLEET, CONFIGS, PRODUCTION, ALERTS)
 _HOSTS, _CONFIGS, _TARGETS = (FLEET, HOST), (CONFIGS, CONFIG), (PRODUCTION,)
 NAMES = {
     "slash": "/", "colon": ":", "question_mark": "?", "enter": "⏎", "escape": "esc", "up": "↑", "down": "↓",
@@ -49,6 +49,7 @@ KEYS = (
     Key("B", "rollback", "roll back", "bring back the previous champion", _CONFIGS, "rollback", True),
     Key("E", "switch", "on/off", "enable or disable the config", _CONFIGS, "configs enable", True),
     Key("D", "deploy", "deploy", "make the targets serve the champions", _TARGETS, "deploy-inference", True),
+    Key("A", "ack", "take", "take the alert over: it calls for nobody else", (ALERTS,), "alerts ack", True),
     Key("escape", "back", "back", "out: go back", (HOST, CONFIG, DEPLOYMENT), "", True),
     Key("enter", "enter", "open", "look into what the cursor stands on", LISTS, "", True),
     Key("w", "why", "why", "why it stands as it stands, and what comes next", PLACES, "why", True),
@@ -63,6 +64,7 @@ KEYS = (
     Key("1", "fleet", "fleet", "the hosts: who is up, busy, hurting", PLACES, "hosts list"),
     Key("2", "configs", "configs", "the twelve configs: who learns, who is blocked", PLACES, "configs list"),
     Key("3", "production", "production", "what the players get", PLACES, "targets list"),
+    Key("4", "alerts", "alerts", "what is wrong now, and who looks after it", PLACES, "alerts list"),
     Key("y", "copy", "copy", "copy its name (OSC 52, through SSH too)", PLACES),
     Key("r", "refresh", "refresh", "ask the controller now", PLACES, "status"),
     Key("up", "up", "up", "up one line"),

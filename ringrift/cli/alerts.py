@@ -82,7 +82,8 @@ def _one(view: AlertView) -> RenderableType:
         ("state", state_text(view.state)),
         ("severity", state_text(view.severity)),
         ("what", view.message),
-        ("opened", f"{age(view.age)} ago, {view.count} times so far"),
+        ("opened", f"{age(view.age)} ago"),
+        ("times", view.count),
         ("last found", f"{age(view.seen_age)} ago"),
     ]
     if view.cleared_age is not None:

@@ -40,6 +40,7 @@ _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
             "refused",
             "halted",
             "critical",
+            "revoked",
         ),
         "■": ("quarantined",),
     },

@@ -56,6 +56,10 @@ class HostDetails(Reply):
     drift: list[str] = []
     """In what the machine differs from what was declared or put there, one line each."""
     drift_age: float | None = None
+    owed: int = 0
+    """Operations that it owes since it could not be reached."""
+    expected_per_hour: float | None = None
+    """Games an hour by its measured rates for what it plays now; only where one host is asked for."""
 
 
 class ImportRequest(Wire):

@@ -115,6 +115,8 @@ def _answer(world: World, method: str, path: list[str], query: dict[str, str], b
         "status": lambda: world.status,
         "hosts": lambda: world.status.hosts,
         "alerts": sample.alerts,
+        "batches": sample.batches,
+        "debts": sample.debts,
         "configs": lambda: world.status.configs,
         "models": lambda: [sample.model(), sample.model(sample.CHAMPION, "champion")],
         "evaluations": lambda: _evaluations(query),

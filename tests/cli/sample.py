@@ -7,6 +7,7 @@ from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
 from ringrift.protocol.agent import Telemetry
 from ringrift.protocol.alerts import AlertCount, AlertView
+from ringrift.protocol.batches import BatchView, DebtView
 
 GIB = 1024**3
 FINGERPRINT = "SHA256:" + "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg"
@@ -101,6 +102,9 @@ def hosts() -> list[op.HostView]:
             running=running("evaluate", "hex8_2p", 112, 200, "games", 0.34),
             games_per_hour=1180.0,
             heartbeat_age=11.0,
+            drift=["settings changed on the host"],
+            drift_age=31.0,
+            hourly_cost=1.99,
         ),
         host(
             "pod-h100-01",
@@ -122,6 +126,13 @@ def hosts() -> list[op.HostView]:
             health="down",
             heartbeat_age=1260.0,
             tunnel="closed",
+            owed=1,
+            spot=True,
+            hourly_cost=0.31,
+            gpu="RTX 5080",
+            gpu_count=2,
+            vram_gb=16.0,
+            ram_gb=64.0,
             login="root@203.0.113.15:15721",
         ),
         host(
@@ -224,6 +235,26 @@ def alerts() -> list[AlertView]:
 
 def alert_count() -> AlertCount:
     return AlertCount(open=4, critical=1, unacknowledged=3, worst=f"disk {alerts()[0].message}")
+
+
+def batches() -> list[BatchView]:
+    """Return a batch under way."""
+    counts = {"succeeded": 17, "failed": 1, "owed": 2, "running": 4, "waiting": 17}
+    return [
+        BatchView(
+            id="batch_7", kind="update", state="running", reason="", actor="ann", canary=1, width=16,
+            budget=4,
+            counts=counts, hosts=[], age=95.0, seconds=None,
+        )
+    ]  # fmt: skip
+
+
+def debts() -> list[DebtView]:
+    return [
+        DebtView(
+            id="debt_1", host="spot-5080-01", kind="update", batch="batch_7", reason="no answer", age=1200.0
+        )
+    ]
 
 
 def host_records() -> dict[str, object]:

@@ -41,7 +41,7 @@ def test_one_alert_is_shown_whole(run, world) -> None:
     }
     shown = run("alerts", "show", "disk:a").stdout
     assert (
-        "uploads and games stop" in shown and "14m ago, 1 times so far" in shown and "sent, 14m ago" in shown
+        "uploads and games stop" in shown and "14m ago" in shown and "sent, 14m ago" in shown
     )
 
 

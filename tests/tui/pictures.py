@@ -1,4 +1,4 @@
-"""Draws the pictures of the three screens in docs/pictures: `python -m tests.tui.pictures`.
+"""Draws the pictures of the screens in docs/pictures: `python -m tests.tui.pictures`.
 
 The same sample fleet and clock every time, so that a picture changes only when the terminal does. The SVGs
 name only fonts of the reader's machine and fetch nothing.
@@ -19,7 +19,14 @@ from tui.app import RingRiftApp
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 FONTS = "'DejaVu Sans Mono', Menlo, Consolas, 'Liberation Mono', monospace"
 SIZES = ((120, 40), (80, 24))
-SCREENS = {"fleet": ("n",), "configs": ("2", "n"), "production": ("3", "n"), "promotion": ("2", "n", "P")}
+SCREENS = {
+    "fleet": ("n",),
+    "configs": ("2", "n"),
+    "production": ("3", "n"),
+    "promotion": ("2", "n", "P"),
+    "alerts": ("4",),
+    "host": ("n", "enter"),
+}
 
 
 async def picture(keys: tuple[str, ...], size: tuple[int, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tui import keys
+from tui.alerts import Alerts
 from tui.board import Board
 from tui.config import Config
 from tui.configs import Configs
@@ -14,7 +15,7 @@ from tui.host import Host
 from tui.production import Production
 
 SCREENS: dict[str, type[Board]] = {
-    screen.place: screen for screen in (Fleet, Host, Configs, Config, Production, Deployment)
+    screen.place: screen for screen in (Fleet, Host, Configs, Config, Production, Deployment, Alerts)
 }
 WAY = {
     keys.FLEET: ("1",),
@@ -22,6 +23,7 @@ WAY = {
     keys.CONFIGS: ("2",),
     keys.CONFIG: ("2", "enter"),
     keys.PRODUCTION: ("3",),
+    keys.ALERTS: ("4",),
     keys.DEPLOYMENT: ("3", "D", "right", "enter"),
 }
 

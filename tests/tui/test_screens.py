@@ -208,8 +208,8 @@ def test_columns_give_way_by_rank_and_share_the_room() -> None:
     from tui.fleet import columns
 
     for width in (60, 80, 100, 120, 200):
-        shown = fit(columns(0.0, width), width)
+        shown = fit(columns(0.0, width, True), width)
         gaps = (2 if width >= 100 else 1) * (len(shown) - 1)
         assert 2 + sum(room for _, room in shown) + gaps <= max(width, 81)
-    assert "games/h" not in [column.title for column, _ in fit(columns(0.0, 80), 80)]
-    assert "games/h" in [column.title for column, _ in fit(columns(0.0, 120), 120)]
+    assert "games/h" not in [column.title for column, _ in fit(columns(0.0, 80, True), 80)]
+    assert "games/h" in [column.title for column, _ in fit(columns(0.0, 120, True), 120)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from ringrift.control.store.clock import now, timestamp
 from ringrift.control.store.debts import open_debts
 from ringrift.control.store.fleet import get_host, history
 from ringrift.control.store.hostkeys import trusted
-from ringrift.control.store.tables import Agent, Assignment, Host, Job, Operation, Result
+from ringrift.control.store.tables import Agent, Assignment, Host, Job, Operation, Result, Throughput
 from ringrift.protocol.agent import Telemetry
 from ringrift.protocol.hosts import HostStateView
 from ringrift.protocol.operator import HostView, RunningView, WhyView
@@ -49,6 +50,7 @@ class _Fleet:
     running: dict[str, list[RunningView]]
     games: dict[str, float]
     operations: dict[str, str]
+    owed: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,18 @@ def host_views(session: Session, settings: AgentSettings, wanted: HostFilter | N
 
 def host_view(session: Session, name: str, settings: AgentSettings) -> HostView:
     """Return one host; `NotFound` for an unknown name."""
-    return _view(get_host(session, name), _gather(session), settings)
+    view = _view(get_host(session, name), _gather(session), settings)
+    return view.model_copy(update={"expected_per_hour": _expected(session, view)})
+
+
+def _expected(session: Session, view: HostView) -> float | None:
+    """Return games an hour by the host's measured rates for what it plays now; None when not measured."""
+    rates = [
+        session.get(Throughput, (view.name, job.kind, job.config))
+        for job in view.running
+        if job.kind == "selfplay"
+    ]
+    return sum(row.per_hour for row in rates if row) if any(rates) else None
 
 
 def _gather(session: Session) -> _Fleet:
@@ -111,6 +124,7 @@ def _gather(session: Session) -> _Fleet:
         running=running,
         games={agent: float(count) for agent, count in named},
         operations=dict(operations),
+        owed=Counter(debt.host for debt in open_debts(session)),
     )
 
 
@@ -135,6 +149,7 @@ def _view(host: Host, fleet: _Fleet, settings: AgentSettings) -> HostView:
         spooled=agent.spooled if agent else None,
         idle_reason=(agent.refusal or agent.idle_reason) if agent else "",
         operation=fleet.operations.get(host.name),
+        owed=fleet.owed[host.name],
         **_declared(host, fleet.time),
     )
 
