@@ -202,7 +202,7 @@ class Stage:
                 await self.beat(name)
             if await done():
                 return
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
         raise AssertionError(f"it did not come to its end with {', '.join(names)}")
 
     async def flights(self, prefix: str = "") -> None:

@@ -11,6 +11,12 @@ from tests.failpoints.places import names
 from tests.failpoints.run import ALL, played, quiet
 
 MOMENTS = ("before", "after")
+BEFORE = {"agent.result", "artifact.publish", "backup.verified", "champion.promote", "host.apply"}
+"""Names that are killed at both moments here; `make failpoints` does it for all, at every arrival.
+
+Before a commit nothing has happened yet; after it nobody has heard of it: that is where things get lost.
+"""
+PLACES = [(name, moment) for name in names() for moment in MOMENTS if moment == "after" or name in BEFORE]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,6 @@ def test_every_named_place_is_reached_by_a_scene_and_no_other(arrivals) -> None:
     assert set(arrivals) == {(name, moment) for name in names() for moment in MOMENTS}
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(("name", "moment"), PLACES)
 def test_a_controller_killed_there_loses_nothing_and_comes_to_the_same_end(arrivals, name, moment) -> None:
     kill_and_repeat(arrivals[name, moment])
