@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import yaml
 from sqlalchemy import update
+from sqlmodel import Session
 
 from ringrift.control.store import fleet, hostkeys
+from ringrift.control.store.clock import now
 from ringrift.control.store.hostspecs import host_spec
-from ringrift.control.store.tables import Host
+from ringrift.control.store.tables import Debt, Host, Throughput
 from ringrift.errors import Refused, Unreachable
 from tests.control.doubles import HOST_KEY, OTHER_KEY
 from tests.control.test_operators_api import HOST
-from tests.control.world import World
+from tests.control.world import CONFIG, World
 
 SAMPLE = Path(__file__).parents[2].parent / "shared" / "requirements" / "hosts_sample.yaml"
 TEXT = (Path(__file__).parents[1] / "data" / "inventory.yaml").read_text()
@@ -258,3 +260,21 @@ async def test_drift_is_shown_with_its_age_and_in_why(world: World) -> None:
     view = await world.get("/hosts/alpha")
     assert view["drift"] == [line] and view["drift_age"] > 1e6
     assert f"drift: {line}" in (await world.get("/why/alpha"))["facts"]
+
+
+async def test_a_host_tells_what_it_owes_and_what_its_work_should_yield(world: World) -> None:
+    agent = await world.agent("alpha")
+    await world.enable()
+    await world.reconcile("selfplay")
+    assert (await agent.lease("selfplay")).assignment is not None
+
+    def more(session: Session) -> None:
+        time = now(session)
+        session.add(Throughput(host="alpha", kind="selfplay", config=CONFIG, per_hour=120.0, at=time))
+        session.add(Debt(id="debt_1", host="alpha", kind="update", made_at=time))
+
+    await world.write(more)
+    view = await world.get("/hosts/alpha")
+    assert (view["owed"], view["expected_per_hour"]) == (1, 120.0)
+    [listed] = await world.get("/hosts")
+    assert (listed["owed"], listed["expected_per_hour"]) == (1, None)
