@@ -11,7 +11,8 @@ from sqlmodel import col, select
 
 from ringrift.control.leadership import Leadership, take_over
 from ringrift.control.reconcile import evaluation as evaluation_reconciler
-from ringrift.control.reconcile.base import Complaints, Reconciler, run_forever
+from ringrift.control.reconcile.base import Complaints, Reconciler, rest, run_forever
+from ringrift.control.reconcile.table import RECONCILERS
 from ringrift.control.settings import Settings
 from ringrift.control.store.operations import Superseded, current_epoch
 from ringrift.control.store.store import Store
@@ -435,6 +436,13 @@ def test_equal_failures_are_logged_at_growing_intervals(caplog) -> None:
     counts = [record.args[1] for record in caplog.records if record.levelname == "ERROR"]
     assert counts == [1, 2, 4, 8, 16, 32, 64, 1]
     assert "works again" in caplog.records[-1].message
+
+
+def test_what_a_person_waits_for_rests_shortly_however_busy_the_machine_is() -> None:
+    longest = {reconciler.name: reconciler.longest_rest for reconciler in RECONCILERS}
+    assert rest(0.005, longest["drift"]) == rest(0.005, longest["batches"]) == 0.0
+    assert rest(0.2, longest["drift"]) == 5.0
+    assert rest(0.2, longest["batches"]) == rest(0.2, longest["operations"]) == 0.2
 
 
 async def test_a_controller_that_does_not_lead_leaves_the_rows_alone(world: World) -> None:

@@ -21,14 +21,20 @@ _MAX_PAUSE = 30.0
 _SHORT = 0.01
 _REST, _LONGEST_REST = 100.0, 5.0
 """What a pass takes above `_SHORT` seconds is followed by a rest so many times as long, up to the longest."""
+PROMPT = 0.2
+"""Longest rest of what a person waits for: on a busy machine every pass takes long, whatever it has to do."""
 
 
 @dataclass(frozen=True)
 class Reconciler:
-    """A named step. `step` makes one pass and returns whether it changed anything."""
+    """A named step. `step` makes one pass and returns whether it changed anything.
+
+    `longest_rest` in seconds is shorter where a person waits for what it does.
+    """
 
     name: str
     step: Step
+    longest_rest: float = _LONGEST_REST
 
 
 async def converge(
@@ -78,6 +84,11 @@ class Complaints:
         self._signature, self._count = "", 0
 
 
+def rest(took: float, longest: float) -> float:
+    """Return the seconds to rest after a pass that took so many."""
+    return min(longest, max(0.0, took - _SHORT) * _REST)
+
+
 async def run_forever(reconciler: Reconciler, context: Context, log: logging.Logger) -> None:
     """Make passes for ever: at once when woken or after a change, else at a pace; retry a failing one.
 
@@ -100,9 +111,9 @@ async def run_forever(reconciler: Reconciler, context: Context, log: logging.Log
         except Exception as error:
             context.meters.failed(reconciler.name)
             pause = min(_MAX_PAUSE, pause * 2 ** min(complaints.add(error), 10))
-        rest = min(_LONGEST_REST, max(0.0, time.monotonic() - began - _SHORT) * _REST)
-        await asyncio.sleep(rest)
+        resting = rest(time.monotonic() - began, reconciler.longest_rest)
+        await asyncio.sleep(resting)
         try:
-            await asyncio.wait_for(wake.wait(), max(0.0, pause - rest))
+            await asyncio.wait_for(wake.wait(), max(0.0, pause - resting))
         except TimeoutError:
             continue

@@ -20,7 +20,7 @@ from ringrift.control.reconcile import (
     training,
     tunnels,
 )
-from ringrift.control.reconcile.base import Reconciler
+from ringrift.control.reconcile.base import PROMPT, Reconciler
 
 RECONCILERS = (
     Reconciler("leases", leases.step),
@@ -30,9 +30,9 @@ RECONCILERS = (
     Reconciler("evaluation tests", evaluation.register_step),
     Reconciler("evaluation blocks", evaluation.blocks_step),
     Reconciler("evaluation verdicts", evaluation.verdict_step),
-    Reconciler("batches", batches.step),
+    Reconciler("batches", batches.step, PROMPT),
     Reconciler("spot checks", spotchecks.step),
-    Reconciler("operations", operations.step),
+    Reconciler("operations", operations.step, PROMPT),
     Reconciler("tunnels", tunnels.step),
     Reconciler("targets", targets.step),
     Reconciler("drift", drift.step),
