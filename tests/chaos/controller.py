@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+_UNREACHABLE = 6
 _CTL = [sys.executable, "-m", "ringrift.cli.main"]
 SETTINGS = """
 [agents]
@@ -119,8 +120,12 @@ class Controller:
         return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     def order(self, *words: str) -> Answer:
-        """Ask for something that must be done."""
+        """Ask for something that must be done; a controller that is busy is asked again."""
         answer = self.ctl(*words)
+        for _ in range(3):
+            if answer.status != _UNREACHABLE:
+                break
+            answer = self.ctl(*words)
         if answer.status:
             raise RuntimeError(f"{' '.join(words)}: exit {answer.status}: {answer.error[-1500:]}")
         return answer
