@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from ringrift.errors import BadInput, EnvironmentProblem, RingRiftError, Unreachable
 from ringrift.failpoints import side_effect
 
@@ -32,6 +30,8 @@ def webhook_url(home: Path) -> str | None:
         url, where = _from_file(home / FILE), FILE
     if not url:
         return None
+    import httpx  # late: its import costs a start more than a webhook ever will
+
     try:
         parts = urlsplit(url)
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -60,6 +60,8 @@ async def send(url: str, message: dict[str, Any], seconds: float = SECONDS) -> N
 
     Redirects are not followed, and of the answer nothing but the status counts.
     """
+    import httpx
+
     try:
         async with asyncio.timeout(seconds):
             with side_effect("webhook.send"):
@@ -76,6 +78,8 @@ async def send(url: str, message: dict[str, Any], seconds: float = SECONDS) -> N
 
 
 async def _post(url: str, message: dict[str, Any], seconds: float) -> int:
+    import httpx
+
     options: dict[str, Any] = {"timeout": seconds, "follow_redirects": False, "trust_env": False}
     async with httpx.AsyncClient(**options) as client, client.stream("POST", url, json=message) as answer:
         return answer.status_code

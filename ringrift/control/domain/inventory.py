@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ringrift.control.domain.hostkeys import fingerprint
 from ringrift.control.domain.inventory_file import Entry, columns
-from ringrift.control.domain.inventory_text import InventoryFile, ReadEntry
+
+if TYPE_CHECKING:
+    from ringrift.control.domain.inventory_text import InventoryFile, ReadEntry
 
 JUMPS = 3
 """Most hosts in a row through which one is reached."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.inventory import PlannedRow, plan_import
 from ringrift.control.domain.inventory_file import inventory_document
-from ringrift.control.domain.inventory_text import InventoryFile
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import record
 from ringrift.control.store.hostkeys import OPERATOR, pin
 from ringrift.control.store.tables import Host, HostStateRow
+
+if TYPE_CHECKING:
+    from ringrift.control.domain.inventory_text import InventoryFile
 
 
 def planned_import(session: Session, file: InventoryFile) -> tuple[PlannedRow, ...]:

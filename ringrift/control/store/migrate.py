@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from alembic import command
 from ringrift.control.store.engine import environment_problem
 from ringrift.errors import EnvironmentProblem
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATION_LOCK = 0x4D494752
 """Postgres advisory lock: of controllers that start at once on one database, one migrates, the rest wait."""
@@ -33,47 +32,66 @@ def scripts() -> Path:
 def revision(engine: Engine) -> str | None:
     """Return the schema revision that a database is at; None for an empty one."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _revision(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:
     """Migrate up to revision `to`; raise `EnvironmentProblem` when the database is newer than the code."""
-    _migrate(engine, to, command.upgrade)
+    try:
+        if to == "head" and revision(engine) == max(_known()):
+            return  # Nearly every start, which then need not even import alembic.
+    except DBAPIError as error:
+        raise environment_problem(error) from error
+    _migrate(engine, to, "upgrade")
 
 
 def downgrade(engine: Engine, to: str) -> None:
     """Migrate down to revision `to` (`base` empties the database of our tables)."""
-    _migrate(engine, to, command.downgrade)
+    _migrate(engine, to, "downgrade")
 
 
-def _migrate(engine: Engine, to: str, direction: Callable[[Config, str], None]) -> None:
+def _migrate(engine: Engine, to: str, direction: Literal["upgrade", "downgrade"]) -> None:
+    from alembic import command
+
     config = _config()
     try:
         with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-            _refuse_newer(connection, config)
+            _refuse_newer(connection)
             config.attributes["connection"] = connection
-            direction(config, to)
+            getattr(command, direction)(config, to)
     except DBAPIError as error:
         raise environment_problem(error) from error
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
     return config
 
 
-def newer_than_code(current: str | None, config: Config | None = None) -> bool:
+def newer_than_code(current: str | None) -> bool:
     """Tell whether a database at this revision was written by a newer release."""
-    folder = ScriptDirectory.from_config(config or _config())
-    return current is not None and current not in {script.revision for script in folder.walk_revisions()}
+    return current is not None and current not in _known()
 
 
-def _refuse_newer(connection: Connection, config: Config) -> None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    if newer_than_code(current, config):
+def _known() -> set[str]:
+    """Return the revisions of this code: a migration's file begins with its own."""
+    return {file.name.partition("_")[0] for file in (scripts() / "versions").glob("[0-9]*_*.py")}
+
+
+def _refuse_newer(connection: Connection) -> None:
+    current = _revision(connection)
+    if newer_than_code(current):
         raise EnvironmentProblem(
             f"the database is at revision {current}, which is newer than this code",
             hint="start the newer release, or restore a backup made by this one",

@@ -8,7 +8,6 @@ from fastapi import APIRouter
 
 from ringrift.control.api.access import By
 from ringrift.control.domain.inventory import PlannedRow
-from ringrift.control.domain.inventory_text import read_inventory, write_inventory
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store.inventory import export_hosts, import_hosts, planned_import
 from ringrift.protocol.hosts import ExportView, ImportRequest, ImportRow, ImportView
@@ -19,6 +18,8 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
     @router.post("/inventory")
     async def import_(wish: ImportRequest, by: By) -> ImportView:
+        from ringrift.control.domain.inventory_text import read_inventory  # late: it imports a YAML reader
+
         file = await asyncio.to_thread(read_inventory, wish.text)
         if wish.dry_run:
             rows, done = await context.store.read(lambda s: planned_import(s, file)), False
@@ -30,6 +31,8 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
     @router.get("/inventory")
     async def export(with_addresses: bool = False) -> ExportView:
+        from ringrift.control.domain.inventory_text import write_inventory
+
         document = await context.store.read(lambda s: export_hosts(s, with_addresses=with_addresses))
         return ExportView(text=await asyncio.to_thread(write_inventory, document))
 
