@@ -12,10 +12,12 @@ import pytest
 from ringrift.control.store import beats, events, fleet, jobs
 from tests.simulation.checks import Violation
 from tests.simulation.store import SimStore
-from tests.simulation.world import run_seed
+from tests.simulation.world import World, run_seed
 
 SEEDS = 120
-GROUP = 12
+GROUP = 10
+STORIES = range(30, 50)
+"""Seeds whose stories are read; they are played once, there."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +27,17 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, GROUP))
+def played(seed: int) -> World:
+    """Return the world after a seed in which something happened and every promise was kept."""
+    world = run_seed(seed)
+    assert world.checks.events > 20, "nothing happened"
+    return world
+
+
+@pytest.mark.parametrize("first", [first for first in range(0, SEEDS, GROUP) if first not in STORIES])
 def test_every_promise_is_kept_after_every_commit(first: int) -> None:
     for seed in range(first, first + GROUP):
-        world = run_seed(seed)
-        assert world.checks.events > 20, "nothing happened"
+        played(seed)
 
 
 def test_a_seed_plays_the_same_every_time() -> None:
@@ -40,7 +48,7 @@ def test_a_seed_plays_the_same_every_time() -> None:
 
 
 def test_different_seeds_bring_every_kind_of_trouble() -> None:
-    stories = "\n".join("\n".join(run_seed(seed).log) for seed in range(30, 50))
+    stories = "\n".join("\n".join(played(seed).log) for seed in STORIES)
     for words in ("is killed before", "is killed after", "is cut", "crashes", "has a twin", "for long"):
         assert words in stories
 
