@@ -23,7 +23,7 @@ _APART = {"event", "host_state", "operation_step", "enrolment_token", "setting",
 """Tables in which a second try leaves traces of its own; audit rows are compared by what they name."""
 _TRACES = {"leader.began", "operation.replanned", "agent.revoked"}
 """Audit rows that a restart or a second try adds. A lost reply to an enrolment ends in a new one."""
-_TRACE_COLUMNS = {"backup": {"size"}, "job": {"reason", "avoid"}}
+_TRACE_COLUMNS = {"backup": {"size"}, "job": {"reason", "avoid", "attempts"}}
 """Why something had to be tried again, and the bytes of a compressed copy."""
 _CURRENT = {
     "agent": "agent WHERE revoked_at IS NULL",
