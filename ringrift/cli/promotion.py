@@ -35,7 +35,7 @@ def promote(
     from ringrift.protocol.operator import PromoteRequest
 
     out, key = output(context, json), config_key(config)
-    wanted = hex_digits(model) if model else None
+    wanted = hex_digits(model) if model is not None else None
     draft = {"config": key, "reason": reason, "actor": actor()}
     routes.build(PromoteRequest, **draft)
     with controller() as client:

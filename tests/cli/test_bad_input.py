@@ -57,6 +57,12 @@ def test_bad_input_is_one_line_and_a_documented_status(line: str, status: int, t
     assert result.stdout == ""
 
 
+def test_an_empty_model_is_not_taken_for_the_newest_candidate(run) -> None:
+    result = run("promote", "hex8_2p", "", "--yes")
+    assert result.exit_code == 2
+    assert "'' is no model" in result.stderr
+
+
 def test_a_reason_with_control_characters_is_refused_before_anything_is_asked(run, world) -> None:
     result = run("promote", "hex8_2p", "--yes", "--reason", "fine\x1b[2J")
     assert result.exit_code == 2
