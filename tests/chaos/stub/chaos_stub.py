@@ -1,11 +1,10 @@
 """Puts `chaos_jobs` in the place of `ringrift.learning.jobs`, in every program of one interpreter.
 
-Everything else of an agent stays what it is. The interpreter's `.pth` file imports this module.
+Everything else of an agent stays what it is. The interpreter's `.pth` file imports this module, so it imports
+nothing itself that would make every program start later.
 """
 
-import importlib.util
 import sys
-from pathlib import Path
 
 
 class _Finder:
@@ -13,7 +12,9 @@ class _Finder:
     def find_spec(name, path=None, target=None):
         if name != "ringrift.learning.jobs":
             return None
-        return importlib.util.spec_from_file_location(name, Path(__file__).with_name("chaos_jobs.py"))
+        from importlib.util import spec_from_file_location
+
+        return spec_from_file_location(name, __file__.replace("chaos_stub", "chaos_jobs"))
 
 
 sys.meta_path.insert(0, _Finder)
