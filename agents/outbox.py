@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agents.clock import Clock, Outage
@@ -12,10 +12,12 @@ from agents.controller import AWAY, Controller
 from agents.files import read_lines
 from agents.rates import Rates
 from agents.spool import Spool, UnitResult, parse_result
-from ringrift.errors import CorruptData
-from ringrift.protocol.agent import Progress, ResultRequest
+from ringrift.errors import CorruptData, NotFound, RingRiftError, error_classes
+from ringrift.protocol.agent import Progress, ResultReply, ResultRequest
 
 log = logging.getLogger("agents")
+AT_ONCE = 32
+"""Results of one request: a receipt is not kept waiting for the upload of many more."""
 
 
 class Superseded(Exception):
@@ -50,6 +52,7 @@ class Outbox:
         self._acknowledged: set[int] = set()
         self._backoff = Backoff()
         self._retry_at = 0.0
+        self._together = True
 
     @property
     def waiting(self) -> int:
@@ -91,15 +94,35 @@ class Outbox:
             log.info("%d results wait for the controller: %s", self.waiting, error.line())
 
     def deliver_next(self) -> None:
-        """Upload the oldest waiting result, report it, and note its receipt.
+        """Upload the oldest waiting results, report them together, and note their receipts.
 
-        Raises `Superseded`, `CorruptData` when the controller refuses the result, or one of `AWAY`.
+        Raises `Superseded`, `CorruptData` when the controller refuses a result, or one of `AWAY`; what was
+        acknowledged before that stays so.
         """
-        result = self._waiting[0]
+        batch = self._waiting[: AT_ONCE if self._together else 1]
         files = self._controller.files(self._spool.assignment)
-        for artifact in result.artifacts:
-            files.upload(artifact.sha256, self._spool.outputs / artifact.path, self._go_on)
-        reply = self._controller.result(self._report(result))
+        for result in batch:
+            for artifact in result.artifacts:
+                files.upload(artifact.sha256, self._spool.outputs / artifact.path, self._go_on)
+        for result, reply in zip(batch, self._replies(batch), strict=False):
+            self._note_receipt(result, reply)
+
+    def _replies(self, batch: Sequence[UnitResult]) -> Iterator[ResultReply]:
+        """Report results; a controller of the version before takes only one at a time."""
+        if len(batch) > 1:
+            try:
+                answers = self._controller.results([self._report(result) for result in batch])
+            except NotFound:
+                self._together = False
+            else:
+                for answer in answers:
+                    if answer.reply is None:
+                        raise error_classes().get(answer.code, RingRiftError)(answer.message)
+                    yield answer.reply
+                return
+        yield self._controller.result(self._report(batch[0]))
+
+    def _note_receipt(self, result: UnitResult, reply: ResultReply) -> None:
         if not reply.accepted and reply.alive:
             raise CorruptData(f"the controller refused sequence {result.sequence}: {reply.reason}")
         if not reply.alive:

@@ -59,7 +59,7 @@ class HostDetails(Reply):
     owed: int = 0
     """Operations that it owes since it could not be reached."""
     expected_per_hour: float | None = None
-    """Games an hour by its measured rates for what it plays now; only where one host is asked for."""
+    """Games an hour that like machines (kind, GPU) play with what it plays now; None when not measured."""
 
 
 class ImportRequest(Wire):

@@ -260,6 +260,8 @@ class TestController:
         """A controller of the version before sessions."""
         return 404, {"error": {"code": "not_found", "message": "no such path", "hint": ""}}
 
+    _batch = _session
+
     def _beat(self, body, _):
         if self.replaced:
             return 401, {"error": {"code": "replaced", "message": "a later start took its place", "hint": ""}}

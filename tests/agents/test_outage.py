@@ -17,8 +17,9 @@ from agents.files import append_line
 from agents.loop import Agent
 from agents.settings import AgentFile, Layout
 from agents.work import Surroundings
-from ringrift.errors import Unreachable
+from ringrift.errors import NotFound, Unreachable
 from ringrift.protocol import agent as wire
+from ringrift.protocol.sessions import ResultAnswer
 
 HOUR = 3600.0
 UNIT_SECONDS = 600.0
@@ -98,6 +99,7 @@ class World:
         self.idle = []
         self.delivered = []
         self.calls_while_away = []
+        self.together, self.old = [], False
         self._away = away
         self._units = units
         self._leased = False
@@ -138,6 +140,13 @@ class World:
         self._answer("result")
         self.delivered.append((request.sequence, self.time.now))
         return wire.ResultReply(accepted=True)
+
+    def results(self, requests):
+        if self.old:
+            raise NotFound("no such path")
+        self._answer("results")
+        self.together.append(len(requests))
+        return [ResultAnswer(reply=self.result(request)) for request in requests]
 
     def finish(self, request):
         self._answer("finish")
@@ -182,6 +191,16 @@ def test_a_day_without_the_controller_loses_nothing_and_stops_no_work(live):
     assert {what for what, _ in world.calls_while_away} <= {"beat", "lease", "upload"}
     asked = [at for what, at in world.calls_while_away if what != "beat"]
     assert len(asked) <= 2
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_waiting_results_go_together_but_one_by_one_to_a_controller_of_the_version_before(live, old):
+    world = World((1 * HOUR, 25 * HOUR), units=60)
+    world.old = old
+    live(world, 60)
+    assert [sequence for sequence, _ in world.delivered] == list(range(60))
+    assert bool(world.together) != old
+    assert all(size > 1 for size in world.together)
 
 
 def test_production_stops_at_the_spools_limit_and_goes_on_afterwards(live):

@@ -277,4 +277,4 @@ async def test_a_host_tells_what_it_owes_and_what_its_work_should_yield(world: W
     view = await world.get("/hosts/alpha")
     assert (view["owed"], view["expected_per_hour"]) == (1, 120.0)
     [listed] = await world.get("/hosts")
-    assert (listed["owed"], listed["expected_per_hour"]) == (1, None)
+    assert (listed["owed"], listed["expected_per_hour"]) == (1, 120.0)

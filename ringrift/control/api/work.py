@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ringrift.control.api.beating import BeatWindow
 from ringrift.control.api.signatures import parse
+from ringrift.control.domain.leases import idle_pause
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import leasing
 from ringrift.control.store.receipts import accept_result, accept_results
@@ -42,8 +43,10 @@ def answers(context: Context, window: BeatWindow) -> dict[str, Answer]:
         reply = await context.store.write(
             "agent.lease", lambda s: leasing.lease(s, agent, wish, context.settings)
         )
-        if reply.assignment is not None:
-            context.wake()
+        if reply.assignment is None:
+            pause = idle_pause(reply.retry_seconds, len(context.sessions))
+            return reply.model_copy(update={"retry_seconds": pause})
+        context.wake()
         return reply
 
     async def result(agent: str, body: bytes) -> ResultReply:

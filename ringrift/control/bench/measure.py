@@ -27,7 +27,7 @@ from ringrift.errors import EnvironmentProblem
 _UNITS = 8000
 _SINGLE = 1000
 """Units of each reporting agent that are sent one by one, after the others."""
-_WAIT = 180.0
+_WAIT = 400.0
 SETTLE_SECONDS = 30.0
 """After the last agent was heard: what waited while all came at once is answered meanwhile."""
 _SETTINGS = "[hosts]\ndrift_seconds = 86400\n"

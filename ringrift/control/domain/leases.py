@@ -16,6 +16,14 @@ PRIORITY = (JobKind.INGEST, JobKind.EVALUATE, JobKind.TRAIN, JobKind.REPEAT, Job
 
 NOTHING = Needs()
 
+QUESTIONS_PER_SECOND = 100.0
+"""How often all idle agents of a fleet together ask for work, at most."""
+
+
+def idle_pause(configured: float, agents: int) -> float:
+    """Return after how many seconds an agent without work asks again, one of so many."""
+    return max(configured, agents / QUESTIONS_PER_SECOND)
+
 
 @dataclass(frozen=True)
 class Waiting:

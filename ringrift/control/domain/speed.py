@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 CHANGE = 0.1
@@ -17,20 +16,22 @@ def worth_noting(before: float, age: float, now: float) -> bool:
     return age >= GRAIN_SECONDS or abs(now - before) > CHANGE * before
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The units per hour of a host of a `(kind, gpu)` for a `(kind, config)` of work."""
-
-    machine: tuple[str, str]
-    work: tuple[str, str]
-    per_hour: float
+Work = tuple[str, str, str]
+"""The kind and the GPU of a machine, and the config that it plays."""
 
 
-def expected_rates(
-    rates: Iterable[Measured],
-) -> Mapping[tuple[tuple[str, str], tuple[str, str]], float]:
-    """Return the median rate by machine and work. What nobody measured is not there."""
-    found: dict[tuple[tuple[str, str], tuple[str, str]], list[float]] = {}
-    for rate in rates:
-        found.setdefault((rate.machine, rate.work), []).append(rate.per_hour)
-    return {key: median(values) for key, values in found.items()}
+def medians(rates: Iterable[tuple[Work, float]]) -> dict[Work, float]:
+    """Return the median games an hour of like machines by config. What nobody measured is not there."""
+    found: dict[Work, list[float]] = {}
+    for work, per_hour in rates:
+        found.setdefault(work, []).append(per_hour)
+    return {work: median(values) for work, values in found.items()}
+
+
+def expected_games(
+    machine: tuple[str, str], playing: Sequence[str], usual: Mapping[Work, float]
+) -> float | None:
+    """Return games an hour that a machine should play with these configs running; None when unknown."""
+    rates = [usual.get((*machine, config)) for config in playing]
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) if known and len(known) == len(rates) else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from sqlmodel import Session, select
 
 from ringrift.control.api.access import OWNER, By, Caller
+from ringrift.control.api.recent import Recent
 from ringrift.control.api.views.hosts import HostFilter, history_views, host_view, host_views
 from ringrift.control.api.views.work import operation_view
 from ringrift.control.domain.hostkeys import bare_key
@@ -31,15 +32,17 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
 def _reading(router: APIRouter, context: Context) -> None:
 
-    @router.get("/hosts")
+    recent = Recent(context, list[HostView])
+
+    @router.get("/hosts", response_model=list[HostView])
     async def hosts(
         kind: str | None = None,
         role: str | None = None,
         state: HostState | None = None,
         spot: bool | None = None,
-    ) -> list[HostView]:
+    ) -> Response:
         wanted = HostFilter(kind, role, state, spot)
-        return await context.store.read(lambda s: host_views(s, context.settings.agents, wanted))
+        return await recent.answer(wanted, lambda s: host_views(s, context.settings.agents, wanted))
 
     @router.get("/hosts/{name}")
     async def host(name: str) -> HostView:

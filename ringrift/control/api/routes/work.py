@@ -6,10 +6,11 @@ import os
 import time
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from sqlmodel import Session
 
 import ringrift
+from ringrift.control.api.recent import Recent
 from ringrift.control.api.views.alerts import alert_count
 from ringrift.control.api.views.configs import config_views, config_why
 from ringrift.control.api.views.hosts import host_views, host_why, hourly_cost
@@ -44,8 +45,10 @@ def add_routes(router: APIRouter, context: Context) -> None:
 
 def _whole(router: APIRouter, context: Context) -> None:
 
-    @router.get("/status")
-    async def status() -> StatusView:
+    recent = Recent(context, StatusView)
+
+    @router.get("/status", response_model=StatusView)
+    async def status() -> Response:
         controller = ControllerView(
             version=ringrift.__version__,
             pid=os.getpid(),
@@ -53,7 +56,7 @@ def _whole(router: APIRouter, context: Context) -> None:
             home=str(context.home),
             uptime=time.monotonic() - context.started,
         )
-        return await context.store.read(lambda s: _status(s, controller, context.settings))
+        return await recent.answer(None, lambda s: _status(s, controller, context.settings))
 
     @router.get("/why/{subject}")
     async def why(subject: str) -> WhyView:

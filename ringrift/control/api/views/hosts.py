@@ -10,6 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.health import age_text, host_health
+from ringrift.control.domain.speed import Work, expected_games, medians
 from ringrift.control.domain.why_fleet import HostFacts, why_host
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store.clock import now, timestamp
@@ -43,13 +44,15 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class _Fleet:
-    """What belongs to hosts, read in four queries whatever their number."""
+    """What belongs to hosts, read in five queries whatever their number."""
 
     time: float
     agents: dict[str, Agent]
     running: dict[str, list[RunningView]]
     games: dict[str, float]
     operations: dict[str, str]
+    usual: dict[Work, float]
+    """Games an hour of like machines."""
     owed: Counter[str]
 
 
@@ -77,18 +80,7 @@ def host_views(session: Session, settings: AgentSettings, wanted: HostFilter | N
 
 def host_view(session: Session, name: str, settings: AgentSettings) -> HostView:
     """Return one host; `NotFound` for an unknown name."""
-    view = _view(get_host(session, name), _gather(session), settings)
-    return view.model_copy(update={"expected_per_hour": _expected(session, view)})
-
-
-def _expected(session: Session, view: HostView) -> float | None:
-    """Return games an hour by the host's measured rates for what it plays now; None when not measured."""
-    rates = [
-        session.get(Throughput, (view.name, job.kind, job.config))
-        for job in view.running
-        if job.kind == "selfplay"
-    ]
-    return sum(row.per_hour for row in rates if row) if any(rates) else None
+    return _view(get_host(session, name), _gather(session), settings)
 
 
 def _gather(session: Session) -> _Fleet:
@@ -118,18 +110,26 @@ def _gather(session: Session) -> _Fleet:
         .group_by(col(Result.agent))
     ).all()
     operations = session.exec(select(Operation.host, Operation.id).order_by(col(Operation.began_at))).all()
+    measured = session.exec(
+        select(Host.kind, Host.gpu, Throughput.config, Throughput.per_hour)
+        .join(Host, col(Host.name) == col(Throughput.host))
+        .where(Throughput.kind == "selfplay")
+    ).all()
     return _Fleet(
         time=time,
         agents={agent.host: agent for agent in agents},
         running=running,
         games={agent: float(count) for agent, count in named},
         operations=dict(operations),
+        usual=medians(((kind, gpu, config), rate) for kind, gpu, config, rate in measured),
         owed=Counter(debt.host for debt in open_debts(session)),
     )
 
 
 def _view(host: Host, fleet: _Fleet, settings: AgentSettings) -> HostView:
     agent = fleet.agents.get(host.name)
+    running = fleet.running.get(agent.id, []) if agent else []
+    playing = [job.config for job in running if job.kind == "selfplay"]
     age = fleet.time - agent.beat_at if agent and agent.beat_at is not None else None
     return HostView(
         name=host.name,
@@ -144,7 +144,8 @@ def _view(host: Host, fleet: _Fleet, settings: AgentSettings) -> HostView:
         health=host_health(age, settings.stale_seconds, settings.down_seconds),
         release=(agent.release or None) if agent else None,
         telemetry=Telemetry.model_validate(agent.telemetry) if agent and agent.telemetry else None,
-        running=fleet.running.get(agent.id, []) if agent else [],
+        running=running,
+        expected_per_hour=expected_games((host.kind, host.gpu), playing, fleet.usual),
         games_per_hour=_rate(agent, fleet) if agent else None,
         spooled=agent.spooled if agent else None,
         idle_reason=(agent.refusal or agent.idle_reason) if agent else "",
