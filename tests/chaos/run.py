@@ -108,7 +108,7 @@ def bring_up(fleet: Fleet, report: Report, *, timed: bool) -> None:
 
 
 def cpu_seconds() -> float:
-    """Return the processor time of every process in here, ended ones included; of no use on loopback."""
+    """Return the processor seconds of all processes in here (loopback: on the machine), ended ones too."""
     total = 0.0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
