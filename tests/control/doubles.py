@@ -326,7 +326,7 @@ class RecordingFleet:
         """Return the subjects of all calls of this name."""
         return [subject for call, subject in self.calls if call == name]
 
-    async def scan(self, address: str, port: int) -> list[ShownKey]:
+    async def scan(self, address: str, port: int, jump: HostSpec | None = None) -> list[ShownKey]:
         self._call("scan", f"{address}:{port}")
         return [ShownKey("ssh-ed25519", "SHA256:shown", HOST_KEY)]
 
