@@ -31,6 +31,7 @@ _SHORT = {
     "troubles": 5,
     "at_once": 3,
     "kill_seconds": 8.0,
+    "kills": 2,
     "beat": 1.0,
     "shard": 1.0,
     "look": 1.0,
@@ -127,7 +128,7 @@ def trouble(fleet: Fleet, report: Report, options: argparse.Namespace) -> Story:
         began = time.monotonic()
         if more:
             weather.begin()
-            if began - killed > options.kill_seconds:
+            if began - killed > options.kill_seconds and fleet.controller.kills < options.kills:
                 killed = began
                 fleet.controller.kill()
         weather.look()
@@ -193,6 +194,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--kill-seconds", type=float, default=30.0, help="between two kills of the controller"
     )
+    parser.add_argument("--kills", type=int, default=10**9, help="at most so many")
     parser.add_argument("--shard", type=float, default=8.0, help="seconds that one of stand-in games takes")
     parser.add_argument("--beat", type=float, default=5.0, help="seconds between two heartbeats")
     parser.add_argument("--look", type=float, default=4.0, help="seconds between two looks of the operator")
