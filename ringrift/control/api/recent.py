@@ -1,4 +1,4 @@
-"""Answers about the whole fleet: made beside the event loop, and used again if making them took long."""
+"""Answers about the whole fleet: made beside the event loop, and used again for a second when large."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlmodel import Session
 from ringrift.control.reconcile.context import Context
 
 AGAIN_SECONDS = 1.0
-LONG_SECONDS = 0.1
-"""What took less is made anew each time: in a small fleet every answer is as new as can be."""
+LARGE = 1 << 19
+"""Bytes. A smaller answer, of some hundred hosts, is made anew each time: it is as new as can be."""
 
 
 class Recent:
@@ -26,14 +26,13 @@ class Recent:
 
     async def answer(self, asked: Hashable, load: Callable[[Session], Any]) -> Response:
         """Return what `load` gives in a reader thread, or what it gave within the last second."""
-        began = time.monotonic()
-        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > began}
+        now = time.monotonic()
+        self._kept = {key: kept for key, kept in self._kept.items() if kept[0] > now}
         if asked in self._kept:
             return _json(self._kept[asked][1])
         text = await self._context.store.read(lambda session: self._adapter.dump_json(load(session)))
-        ended = time.monotonic()
-        if ended - began > LONG_SECONDS:
-            self._kept[asked] = ended + AGAIN_SECONDS, text
+        if len(text) > LARGE:
+            self._kept[asked] = time.monotonic() + AGAIN_SECONDS, text
         return _json(text)
 
 
