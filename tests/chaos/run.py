@@ -30,7 +30,7 @@ _SHORT = {
     "hosts": 3,
     "troubles": 5,
     "at_once": 3,
-    "kill_seconds": 8.0,
+    "kill_seconds": 3.0,
     "kills": 2,
     "beat": 1.0,
     "shard": 1.0,
