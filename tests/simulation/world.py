@@ -228,9 +228,7 @@ class World:
         if verb == "beat":
             return await store.write("agent.beat", lambda s: beats.beat(s, agent, request, settings.agents))
         if verb == "lease":
-            return await store.write(
-                "agent.lease", lambda s: leasing.lease(s, agent, request, settings)
-            )
+            return await store.write("agent.lease", lambda s: leasing.lease(s, agent, request, settings))
         if verb == "upload":
             return await self.artifacts.upload(store, agent, request)
         if verb == "finish":
@@ -346,8 +344,14 @@ class World:
 
     def unwell(self) -> bool:
         """Tell whether an operator sees a host that is not as it should be."""
-        wrong = any(machine.disk.release != self.fleet.release for machine in self.machines.values())
-        return wrong or self.database.raw.execute(_UNFINISHED["a host is not well"]).fetchone() is not None
+        unwell = self.database.raw.execute(_UNFINISHED["a host is not well"]).fetchone()
+        return bool(self._outdated()) or unwell is not None
+
+    def _outdated(self) -> list[str]:
+        """Return the machines in service that run another release than the wished one."""
+        query = "SELECT name FROM host WHERE state != 'quarantined' ORDER BY name"
+        serving = [self.machines[name] for (name,) in self.database.raw.execute(query)]
+        return [machine.name for machine in serving if machine.disk.release != self.fleet.release]
 
     def _left(self) -> str | None:
         """Say what is not at its end yet."""
@@ -357,8 +361,7 @@ class World:
             row = self.database.raw.execute(query).fetchone()
             if row:
                 return f"{what}: {', '.join(map(str, row))}"
-        wrong = [m.name for m in self.machines.values() if m.disk.release != self.fleet.release]
-        if wrong:
+        if wrong := self._outdated():
             return f"P9: {wrong[0]} runs {self.machines[wrong[0]].disk.release}, not {self.fleet.release}"
         return None
 
