@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from sqlalchemy import text
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from ringrift.control import leadership
 from ringrift.control.leadership import Leadership, watch
@@ -32,6 +32,23 @@ async def test_an_agent_cut_off_for_long_is_not_restarted_when_its_tunnel_opens_
     assert await world.read(lambda s: s.get(Host, "alpha").restarts) == 1
 
 
+async def test_a_host_is_not_ready_before_its_agent_enrolled(world: World) -> None:
+    """Found by the simulation: provisioning was cut between the change of the host and the hello."""
+    await world.agent("alpha")
+
+    def cut(session: Session) -> None:
+        fleet.revoke_agents(session, "alpha", "test")
+        fleet.set_state(session, fleet.get_host(session, "alpha"), "unreachable", "shows another host key")
+
+    await world.write(cut)
+    await world.write(lambda s: fleet.tunnel_opened(s, "alpha"))
+    assert await world.read(lambda s: fleet.get_host(s, "alpha").state) == "new"
+    assert "ringrift-ctl hosts provision alpha" in (await world.get("/why/alpha"))["next_action"]
+    token = await world.write(lambda s: fleet.mint_token(s, "alpha", 900.0))
+    assert (await ScriptedAgent(world.agents_app, "alpha").enrol(token)).status_code == 200
+    assert await world.read(lambda s: fleet.get_host(s, "alpha").state) == "ready"
+
+
 async def test_work_whose_deadline_passed_while_the_controller_was_away_is_still_delivered(
     world: World,
 ) -> None:
@@ -52,7 +69,7 @@ async def test_a_controller_that_could_not_take_over_at_first_leads_later(
 ) -> None:
     tried = 0
 
-    async def take_over(context) -> None:
+    async def take_over(context, after) -> None:
         nonlocal tried
         tried += 1
         if tried == 1:

@@ -50,7 +50,7 @@ def run_python(code: str, *arguments: str, root: Path = ROOT, **environment: str
 @pytest.fixture
 def copied_package(tmp_path: Path) -> Path:
     """A copy of the engine's sources, without its compile cache."""
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "text.py"):
         (tmp_path / "ringrift").mkdir(exist_ok=True)
         shutil.copy(ROOT / "ringrift" / name, tmp_path / "ringrift" / name)
     for layer in _jit.LAYERS:

@@ -117,24 +117,37 @@ def sessions(
     }
 
 
+async def hello_with_a_good_challenge(world: World, http: httpx.AsyncClient, name: str) -> str:
+    """Return the answer to a hello whose challenge is this agent's and whose signature is not."""
+    body = json.dumps({"challenge": world.context.sessions.challenge(name), "incarnation": "x"}).encode()
+    headers = {wire.AGENT_HEADER: name, wire.SIGNATURE_HEADER: "A" * 86 + "=="}
+    answer = await http.post(SESSION, content=body, headers=headers)
+    assert is_refusal(answer, 401), (name, answer.text)
+    return answer.text
+
+
 async def test_no_stranger_gets_in_anywhere_and_nothing_changes(world: World, tmp_path: Path) -> None:
     agent, other, gone = [await world.agent(name) for name in ("alpha", "beta", "gamma")]
     await world.write(lambda s: fleet.revoke_agents(s, "gamma", "test"))
-    before, alike = await world.read(rows), set()
+    before, alike, greeted = await world.read(rows), set(), set()
     async with served(world, tmp_path) as http:
         for method, path, body, signed in sorted(request(*route) for route in SIGNED):
+            told = greeted if path == SESSION else alike
             text = wire.streaming_signing_text(method, path, signed)
             for what, headers in signatures(agent, other, gone, text).items():
                 answer = await http.request(method, path, content=body, headers=headers)
                 assert is_refusal(answer, 401), (method, path, what, answer.text)
-                alike.add(answer.text)
+                told.add(answer.text)
             if path == SESSION:
                 continue
             for what, shown in sessions(world, agent, method, path, signed).items():
                 named = {SESSION_HEADER: shown, wire.AGENT_HEADER: agent.id}
                 answer = await http.request(method, path, content=body, headers=named)
                 assert is_refusal(answer, 401), (method, path, what, answer.text)
-    assert len(alike) == 1, "which agents there are is not told"
+        alike |= {
+            await hello_with_a_good_challenge(world, http, name) for name in (agent.id, gone.id, "nobody")
+        }
+    assert len(alike) == len(greeted) == 1, "which agents there are is not told"
     assert await world.read(rows) == before
 
 

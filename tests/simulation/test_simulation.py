@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from ringrift.control.store import beats, events, fleet, jobs
+from ringrift.control.store import debts, events, filing, fleet, jobs
 from tests.simulation.checks import Violation
 from tests.simulation.store import SimStore
 from tests.simulation.world import World, run_seed
@@ -71,31 +72,49 @@ async def _answered_before_the_commit(self: SimStore, name: str, work: Callable[
 _write = SimStore.write
 
 
-def _anybody_holds(session: Any, agent_id: str, assignment_id: str, epoch: int) -> Any:
-    return session.get(beats.Assignment, assignment_id)
+def _two_at_once(session: Any, assignment: Any, *_: Any) -> None:
+    jobs.set_job(session, jobs.get_job(session, assignment.job), "queued", "the former try still runs")
+
+
+def _one_game_less(session: Any, agent: str, units: Sequence[Any], time: float) -> list[int]:
+    """Store all games of a result but its first; what the result names stays as it is."""
+    stored = []
+    for unit in units:
+        games = {"games": list(getattr(unit.payload, "games", ()))[1:]}
+        payload = unit.payload.model_copy(update=games) if games["games"] else unit.payload
+        stored.append(replace(unit, payload=payload))
+    return _add_shards(session, agent, stored, time)
+
+
+_add_shards = filing._add_shards
 
 
 def _silence_is_death(session: Any, name: str, reason: str, *, blocked: bool = False) -> None:
     fleet.set_state(session, fleet.get_host(session, name), "quarantined", reason)
 
 
-PLANTED: dict[str, tuple[str, Callable[[], Any]]] = {
-    "a change without its audit row": ("P10", lambda: mock.patch.object(jobs, "record", _forgetful_record)),
+PLANTED: dict[str, tuple[str, int, Callable[[], Any]]] = {
     "a receipt before the commit": (
         "P1",
+        0,
         lambda: mock.patch.object(SimStore, "write", _answered_before_the_commit),
     ),
-    "leases that never end": (
-        "P6",
-        lambda: mock.patch.object(jobs, "overdue_assignments", lambda session: []),
+    "a game that is not counted": ("P2", 0, lambda: mock.patch.object(filing, "_add_shards", _one_game_less)),
+    "two tries at once": ("P3", 0, lambda: mock.patch.object(jobs, "end_badly", _two_at_once)),
+    "debts that nobody pays": ("P6", 2, lambda: mock.patch.object(debts, "payable", lambda *_: [])),
+    "silence taken for death": ("P8", 15, lambda: mock.patch.object(fleet, "tunnel_lost", _silence_is_death)),
+    "a change without its audit row": (
+        "P10",
+        0,
+        lambda: mock.patch.object(jobs, "record", _forgetful_record),
     ),
-    "silence taken for death": ("P8", lambda: mock.patch.object(fleet, "tunnel_lost", _silence_is_death)),
 }
+"""The promise that each breaks, and the first seed to look in."""
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_error_is_found_and_named(name: str) -> None:
-    promise, plant = PLANTED[name]
-    with plant(), pytest.raises(Violation, match=promise):
-        for seed in range(60):
+    promise, first, plant = PLANTED[name]
+    with plant(), pytest.raises(Violation, match=f"^{promise}:"):
+        for seed in range(first, first + 30):
             run_seed(seed)

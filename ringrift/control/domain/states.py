@@ -14,7 +14,7 @@ def _machine(**following: str) -> Machine:
 
 
 HOST = _machine(
-    new="provisioning quarantined unreachable retired",
+    new="provisioning ready draining quarantined unreachable retired",
     provisioning="ready quarantined unreachable new retired provisioning draining",
     ready="provisioning draining quarantined unreachable retired",
     draining="provisioning ready quarantined unreachable retired new",

@@ -132,7 +132,7 @@ def _ready(session: Session, operation: Operation, token: str) -> None:
     host = fleet.get_host(session, operation.host)
     host.drift_at = None
     session.add(host)
-    fleet.set_state(session, host, fleet.reachable_state(host))
+    fleet.set_state(session, host, fleet.reachable_state(session, host))
 
 
 def note_failure(session: Session, name: str, error: RingRiftError) -> None:
@@ -144,7 +144,7 @@ def note_failure(session: Session, name: str, error: RingRiftError) -> None:
         host.blocked = True
     if isinstance(error, Unreachable) and host.tunnel == "open":
         # Only this try was in vain: whoever holds the tunnel would never be asked to lift `unreachable`.
-        state = fleet.reachable_state(host)
+        state = fleet.reachable_state(session, host)
     else:
         unreachable = isinstance(error, Unreachable) or host.blocked
         state = "unreachable" if unreachable else "quarantined"

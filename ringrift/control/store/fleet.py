@@ -41,9 +41,13 @@ def set_state(session: Session, host: Host, state: str, reason: str = "", actor:
     return True
 
 
-def reachable_state(host: Host) -> str:
-    """Return the state that a host has when nothing is wrong with it."""
-    if host.release is None:
+def reachable_state(session: Session, host: Host) -> str:
+    """Return the state that a host has when nothing is wrong with it.
+
+    One whose provisioning was cut short before its agent enrolled is still new: without an agent it would
+    be called ready for ever and never work.
+    """
+    if host.release is None or active_agent(session, host.name) is None:
         return "new"
     return "draining" if host.draining else "ready"
 
@@ -65,7 +69,7 @@ def expired_quarantines(session: Session) -> list[Host]:
 def end_quarantines(session: Session, hosts: list[Host]) -> None:
     """Let hosts work again."""
     for host in hosts:
-        set_state(session, host, reachable_state(host), "its quarantine is over")
+        set_state(session, host, reachable_state(session, host), "its quarantine is over")
 
 
 def drain(session: Session, host: Host, actor: str) -> None:
@@ -87,7 +91,7 @@ def resume(session: Session, host: Host, actor: str) -> None:
     host.draining, host.restarts, host.restarted_at = False, 0, None
     session.add(host)
     if host.state in ("draining", "quarantined"):
-        set_state(session, host, reachable_state(host), "", actor)
+        set_state(session, host, reachable_state(session, host), "", actor)
     else:
         record(session, actor, "host.resume", host.name)
 
@@ -121,7 +125,7 @@ def tunnel_opened(session: Session, name: str) -> None:
     if state in (None, "unreachable"):
         host = get_host(session, name)
         session.refresh(host)
-        set_state(session, host, reachable_state(host))
+        set_state(session, host, reachable_state(session, host))
 
 
 def tunnel_lost(session: Session, name: str, reason: str, *, blocked: bool = False) -> None:
@@ -172,7 +176,8 @@ def enrol(session: Session, token: str, host: str, public_key: str) -> str:
     time = now(session)
     if time > row.expires_at:
         raise AccessRefused("enrolment token has expired", hint=f"provision {host} again for a new one")
-    if get_host(session, host).state == "retired":
+    found = get_host(session, host)
+    if found.state == "retired":
         raise Refused(f"host {host} is retired")
     revoke_agents(session, host, "replaced by a newly enrolled agent")
     agent = Agent(id=new_id("agent"), host=host, public_key=public_key, enrolled_at=time)
@@ -180,6 +185,8 @@ def enrol(session: Session, token: str, host: str, public_key: str) -> str:
     row.used_at, row.used_key, row.agent = time, public_key, agent.id
     session.add(row)
     record(session, agent.id, "agent.enrolled", host)
+    if found.state == "new" and found.release is not None:
+        set_state(session, found, reachable_state(session, found), "its agent enrolled late")
     return agent.id
 
 
