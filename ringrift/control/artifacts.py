@@ -33,6 +33,8 @@ from ringrift.failpoints import side_effect
 
 ARTIFACTS_URL = "RINGRIFT_ARTIFACTS_URL"
 """Where artifacts are, if not in the home: a folder, `file:///folder` or `s3://bucket/prefix`."""
+STAGED = "staged"
+"""Where agents may put files in a bucket: apart from the artifacts, since nobody has hashed them yet."""
 _NAME = re.compile(r"[0-9a-f]{64}")
 _OWNER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
