@@ -44,6 +44,8 @@ class AgentFacts(_Fact):
     token: str | None = None
     """SHA-256 of the token that waits in `agent.json`."""
     mode: int | None = None
+    settings: str | None = None
+    """Hash of `agent.json` without the token; an agent that was started with this file tells the same."""
 
 
 class UnitFacts(_Fact):
