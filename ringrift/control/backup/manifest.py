@@ -1,7 +1,7 @@
 """What a backup consists of: a manifest that names every file with its SHA-256 and size.
 
 manifests/<id>.<sha256 of the manifest>.json     written last: what has one is complete
-databases/<id>.jsonl.gz
+databases/<id>.<random>.jsonl.gz                 one for every try
 files/<sha256>                                   settings; keys where they were asked for
 artifacts/<aa>/<sha256>                          shared by all backups of the place
 """
@@ -21,6 +21,7 @@ from ringrift.errors import CorruptData, NotFound
 from ringrift.protocol.types import Sha256, Wire
 
 FOLDER = "manifests"
+DATABASES = "databases"
 
 
 class Part(Wire):
