@@ -20,6 +20,7 @@ ADDED = {
     "artifact": (sa.Column("deleted_at", sa.Double(), nullable=True),),
     "assignment": (
         sa.Column("crashed", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("begun", sa.Boolean(), nullable=False, server_default=sa.true()),
         sa.Column("credential", sa.String(), nullable=False, server_default=""),
     ),
     "host": (

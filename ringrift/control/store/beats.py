@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import update
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ringrift.control.settings import AgentSettings
@@ -125,7 +125,7 @@ def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: 
     session.add(agent)
     kept = {item.assignment for item in request.running}
     own = (Assignment.agent == agent.id, col(Assignment.id).in_(kept))
-    session.execute(update(Assignment).where(*own).values(begun=True))
+    session.execute(sa.update(Assignment).where(*own).values(begun=True))
     query = select(Assignment).where(Assignment.agent == agent.id, Assignment.state == "running")
     for assignment in session.exec(query).all():
         if assignment.id in kept:
