@@ -6,11 +6,10 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from ringrift.control.domain.check import validation_line
@@ -20,6 +19,9 @@ from ringrift.control.store.store import Store
 from ringrift.errors import AccessRefused, BadInput, SessionUnknown
 from ringrift.protocol.agent import AGENT_HEADER, SIGNATURE_HEADER, signing_text, streaming_signing_text
 from ringrift.protocol.sessions import SESSION, SESSION_HEADER, SessionReply, SessionRequest
+
+if TYPE_CHECKING:
+    from fastapi import Request
 
 Body = TypeVar("Body", bound=BaseModel)
 _NOBODY = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode()
