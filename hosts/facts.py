@@ -197,5 +197,5 @@ def parse(host: str, values: Mapping[str, str]) -> Facts:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise CorruptData(f"facts of {host} cannot be used: {field}: {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptData(f"facts of {host} cannot be used: {error}") from None

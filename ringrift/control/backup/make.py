@@ -37,8 +37,8 @@ from ringrift.failpoints import side_effect
 T = TypeVar("T")
 AT_ONCE = 8
 """Files that are copied at a time."""
-_SETTINGS = ("config.toml",)
-_KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token")
+SETTINGS = ("config.toml",)
+KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ async def _copy(context: Context, row: Backup, place: Objects, copy: Path) -> tu
         snapshot = await context.store.read(lambda s: _snapshot(s, copy))
     # Every try has a name of its own: what a manifest of an earlier try names stays as it is.
     database = await _store(place, f"{DATABASES}/{row.id}.{secrets.token_hex(4)}.jsonl.gz", copy)
-    names = (*_SETTINGS, *_KEYS) if row.keys else _SETTINGS
+    names = (*SETTINGS, *KEYS) if row.keys else SETTINGS
     present = [name for name in names if (context.home / name).is_file()]
     files = [await _file(place, context.home, name) for name in present]
     lost = await _artifacts(context, place, snapshot.artifacts)

@@ -22,6 +22,8 @@ from ringrift.protocol.types import Sha256, Wire
 
 FOLDER = "manifests"
 DATABASES = "databases"
+LARGEST = 256 << 20
+"""Bytes of a manifest: three million artifacts."""
 
 
 class Part(Wire):
@@ -102,6 +104,8 @@ async def delete_manifest(place: Objects, digest: str, manifest: Manifest) -> No
 
 
 async def _read(place: Objects, key: str) -> tuple[str, Manifest]:
+    if (await place.size(key) or 0) > LARGEST:
+        raise CorruptData(f"{key} in {place.name} is too large for a manifest")
     data = b"".join([chunk async for chunk in place.read(key)])
     digest = hashlib.sha256(data).hexdigest()
     try:
