@@ -144,6 +144,11 @@ class ArtifactStore:
             if _NAME.fullmatch(name) and entry.key == key_of(name):
                 yield name, entry.size, entry.age
 
+    async def remove_unclaimed(self, seconds: float) -> None:
+        """Remove what agents put into the bucket so long ago and never claimed."""
+        for entry in [entry async for entry in self.objects.list(STAGED) if entry.age > seconds]:
+            await self.objects.delete(entry.key)
+
     def sweep(self, older: dict[str, float], clock: float) -> int:
         """Remove local files that were not touched for so many seconds, by subfolder; return their number."""
         removed = 0

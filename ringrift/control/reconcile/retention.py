@@ -15,7 +15,6 @@ from pathlib import Path
 
 from sqlmodel import Session, select
 
-from ringrift.control.artifacts import STAGED
 from ringrift.control.domain.retention import Judgement
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
@@ -49,7 +48,7 @@ async def run(context: Context) -> None:
     await converge("artifact.delete", context.store, decide, retention.remove)
     await _remove_files(context)
     await asyncio.to_thread(_tidy, context)
-    await _remove_unclaimed(context)
+    await context.artifacts.remove_unclaimed(context.settings.retention.leftover_hours * 3600)
     used = await context.store.read(lambda s: set(s.exec(select(Host.release)).all()))
     await asyncio.to_thread(_old_wheels, context.home / "releases", used)
 
@@ -71,13 +70,6 @@ async def _remove_files(context: Context) -> None:
                 with side_effect("artifact.delete"):
                     await context.artifacts.delete(sha256)
         await context.store.write("removal.end", end_removal)
-
-
-async def _remove_unclaimed(context: Context) -> None:
-    """Remove what agents put into the bucket and never claimed."""
-    objects, leftover = context.artifacts.objects, context.settings.retention.leftover_hours * 3600
-    for entry in [entry async for entry in objects.list(STAGED) if entry.age > leftover]:
-        await objects.delete(entry.key)
 
 
 def _marked(session: Session, names: list[str]) -> list[str]:
