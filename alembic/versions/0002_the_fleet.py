@@ -45,6 +45,7 @@ ADDED = {
         sa.Column("drift", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("drift_at", sa.Double(), nullable=True),
         sa.Column("declared", sa.JSON(), nullable=False, server_default="{}"),
+        sa.Column("unanswered", sa.Float(), nullable=False, server_default="0"),
     ),
     "job": (
         sa.Column("log_tail", sa.Text(), nullable=False, server_default=""),

@@ -29,7 +29,7 @@ _NOTE_AGENT = """UPDATE agent SET beat_at = ?, version = ?, "release" = ?, telem
 config_hash = ?, numeric_class = ?, refusal = ? WHERE id = ?"""
 _NOTE_PROGRESS = """UPDATE assignment SET begun = TRUE, expires_at = ?, done = ?, amount = ?, unit = ?,
 rate = ? WHERE id = ?"""
-_CALM = "UPDATE host SET restarts = 0, restarted_at = NULL WHERE name = ?"
+_CALM = "UPDATE host SET restarts = 0, restarted_at = NULL, unanswered = 0 WHERE name = ?"
 _UNKNOWN = (False, "", "", "", False, 0.0)
 
 
