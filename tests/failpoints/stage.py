@@ -168,7 +168,10 @@ class Stage:
     def save(self) -> None:
         """Write what outlives the controller."""
         self.outside.notes["clock"] = self.clock()
-        (self.folder / "outside").write_bytes(pickle.dumps(self.outside))
+        # Several threads may come to a place at once, and one of them is killed there.
+        whole = self.folder / f"outside.{threading.get_ident()}"
+        whole.write_bytes(pickle.dumps(self.outside))
+        whole.replace(self.folder / "outside")
 
     def agent(self, name: str) -> ScriptedAgent:
         """Return the agent's process on a machine."""
