@@ -126,7 +126,7 @@ def _whole_request(
     for item in data[len(line) + 2 : end].decode("latin-1").split("\r\n"):
         name, colon, value = item.partition(":")
         name = name.lower()
-        if not colon or name in headers or name in _FRAMING or name != name.strip():
+        if not colon or name in headers or name in _FRAMING or " " in name or not item.isprintable():
             return None
         headers[name] = value.strip()
     length = headers.get("content-length", "")
