@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.exc import DataError, DBAPIError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from ringrift.control.domain.check import claims_differ
 from ringrift.control.domain.states import SHARD, advance
@@ -193,7 +193,7 @@ def _apply(session: Session, unit: Unit) -> None:
 def _add_block(session: Session, result: Result, payload: EvaluateResult) -> None:
     if session.get(EvaluationBlock, (payload.evaluation, payload.block)) is not None:
         return
-    if result.games_repeated:
+    if result.games_repeated and not _played_anew(session, payload):
         # Its shard is inspected against the first report only, and a game is evidence once (P2).
         raise BadInput(f"games: {result.games_repeated} of them were reported before, as other work")
     pairs = zip(payload.games, payload.candidate_seats, strict=True)
@@ -209,6 +209,25 @@ def _add_block(session: Session, result: Result, payload: EvaluateResult) -> Non
             winning_seats=won,
         )
     )
+
+
+def _played_anew(session: Session, payload: EvaluateResult) -> bool:
+    """Tell whether games that are known are those of a block that counts no more, and told the same again.
+
+    Then they belong to this shard from now on.
+    """
+    told = {game.game_id: (game.winner, game.plies, game.decisions) for game in payload.games}
+    counted = col(Game.shard).in_(select(EvaluationBlock.shard))
+    query = select(Game).where(col(Game.game_id).in_(told), Game.purpose == "evaluation", ~counted)
+    known = session.exec(query).all()
+    if len(told) < len(payload.games) or told != {
+        row.game_id: (row.winner, row.plies, row.decisions) for row in known
+    }:
+        return False
+    for row in known:
+        row.shard = payload.shard
+        session.add(row)
+    return True
 
 
 def _judge_shard(session: Session, payload: IngestResult) -> None:
