@@ -172,9 +172,6 @@ class ArtifactStore:
             await self.objects.put(key_of(sha256), temporary, move=True)
         return size
 
-    def _set_aside(self, temporary: Path, sha256: str) -> None:
-        temporary.replace(self._quarantine / f"{sha256}.{secrets.token_hex(4)}")
-
     async def _cached(self, sha256: str) -> Path:
         path = self._cache / sha256
         if path.is_file():
