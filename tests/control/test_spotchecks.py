@@ -149,7 +149,8 @@ async def test_a_lying_producer_is_quarantined_and_its_shards_since_its_last_goo
     await world.write(lambda s: s.execute(text(replayed)))
     frozen = (await world.write(lambda s: datasets.make_dataset(s, CONFIG, 10**9))).sha256
     leased = await alpha.lease("selfplay")
-    assert (running := leased.assignment), leased.reason
+    running = leased.assignment
+    assert running is not None, leased.reason
     await world.write(lambda s: s.execute(text("DELETE FROM spot_check WHERE host = 'gamma'")))
     others = f"UPDATE job SET state = 'cancelled' WHERE kind = 'repeat' AND subject IN {tuple(honest)}"
     await world.write(lambda s: s.execute(text(others)))
