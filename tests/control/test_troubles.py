@@ -125,9 +125,10 @@ class TestSmallWindow:
     ) -> None:
         agent = await world.agent("alpha")
         await world.enable()
+        await world.reconcile_pipeline()
         while not await jobs(world, "train"):
-            await world.reconcile_pipeline()
             await play(world, agent, "ingest", "selfplay")
+            await world.reconcile_pipeline()
         for _ in range(3):
             await agent.finish((await agent.lease("train")).assignment, "failed", "loss is not a number")
         await world.reconcile("training")
