@@ -38,8 +38,9 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict on the pure rooms, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A worker more than cores: what waits for programs leaves its core to another.
 test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(VENV)/.dev  ## random games in the engine and in an independent oracle (PLIES=100000 SEED=1 WORKERS=2)
 	@$(BIN)/python -m tests.oracle.fuzz --plies $(or $(PLIES),100000) --seed $(or $(SEED),1) --workers $(or $(WORKERS),2)
