@@ -6,14 +6,13 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from inference.candidates import usable
 from inference.models import Model, ModelSet
-from inference.request import effective_seed, read_request
+from inference.request import AiMoveRequest, Malformed, MoveRequest, effective_seed, read_request
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import load_game
@@ -46,42 +45,71 @@ class Players:
         return player
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What every reply tells of its request."""
-
-    arrived: float
-    difficulty: int
-    ai_type: str
-
-    def reply(self, move: dict[str, Any] | None, evaluation: float, model: Model | None) -> dict[str, Any]:
-        """Return the reply's body. `evaluation` is -1..1 from the asking seat's view."""
-        return {
-            "move": move,
-            "evaluation": evaluation if math.isfinite(evaluation) else 0.0,
-            "thinking_time_ms": max(0, round((time.monotonic() - self.arrived) * 1000)),
-            "difficulty": self.difficulty,
-            "ai_type": self.ai_type,
-            "model": model.sha256 if model else None,
-        }
-
-
 def answer_move(body: bytes, models: ModelSet, players: Players, arrived: float) -> dict[str, Any]:
     """Answer the body of a `POST /move` that arrived at `arrived` (of `time.monotonic`).
 
-    Raises `BadInput` for a body or a position that is none, `NoModel` when the level's net is not loaded.
+    Raises `BadInput` for a body or a position that is none. Where the level's net is not loaded, a search
+    without one answers, and `ai_type` says so: after five refusals a game server asks nothing for a minute.
     """
-    request = read_request(body)
+    request = read_request(MoveRequest, body)
     game = load_game(request.game_state)
-    difficulty = clamp(request.difficulty)
-    wanted = level(difficulty, game.config)
-    asked = Asked(arrived, difficulty, wanted.ai_type)
-    if game.over or game.player != request.player_number or not len(game.legal()):
-        return asked.reply(None, 0.0, None)
-    model = models.of(game.config) if wanted.needs_model else None
-    seed = effective_seed(request, difficulty)
+    wanted = level(clamp(request.difficulty), game.config)
+    seed = effective_seed(request.seed, request.game_state, wanted.difficulty, request.player_number)
+    wanted, model = _who(wanted, game.config, models)
+    move, evaluation = _answer(game, request.player_number, wanted, model, players, seed, arrived)
+    return {**_reply(wanted, move, evaluation, arrived), "model": model.sha256 if model and move else None}
+
+
+def answer_ai_move(body: bytes, models: ModelSet, players: Players, arrived: float) -> dict[str, Any]:
+    """Answer the body of a `POST /ai/move`; as `answer_move`, with the client's wish for a kind of player."""
+    request = read_request(AiMoveRequest, body)
+    game = load_game(request.game_state)
+    seat = request.player_number
+    if seat > game.config.players:
+        raise Malformed(
+            f"player_number {seat} exceeds the number of players ({game.config.players})", ("player_number",)
+        )
+    wanted = level(request.difficulty, game.config, request.ai_type)
+    seed = effective_seed(request.seed, request.game_state, wanted.difficulty, seat)
+    wanted, model = _who(wanted, game.config, models)
+    move, evaluation = _answer(game, seat, wanted, model, players, seed, arrived)
+    return {
+        **_reply(wanted, move, evaluation, arrived),
+        "heuristic_profile_id": None,
+        "use_neural_net": model is not None,
+        "nn_model_id": model.sha256 if model else None,
+        "nn_checkpoint": f"canonical_{game.config.key}.pth" if model else None,
+        "nnue_checkpoint": None,
+    }
+
+
+def _reply(wanted: Level, move: dict[str, Any] | None, evaluation: float, arrived: float) -> dict[str, Any]:
+    """Return what both replies tell. `evaluation` is -1..1 from the asking seat's view."""
+    return {
+        "move": move,
+        "evaluation": evaluation if math.isfinite(evaluation) else 0.0,
+        "thinking_time_ms": max(0, round((time.monotonic() - arrived) * 1000)),
+        "difficulty": wanted.difficulty,
+        "ai_type": wanted.ai_type,
+    }
+
+
+def _who(wanted: Level, config: GameConfig, models: ModelSet) -> tuple[Level, Model | None]:
+    """Return who moves, and with which model; a search without a net where the net is not loaded."""
+    if not wanted.needs_model:
+        return wanted, None
+    model = models.models.get(config.key)
+    return (wanted, model) if model else (level(wanted.difficulty, config, "mcts"), None)
+
+
+def _answer(
+    game: Game, seat: int, wanted: Level, model: Model | None, players: Players, seed: int, arrived: float
+) -> tuple[dict[str, Any] | None, float]:
+    """Return the move of a seat, None when it has none to make, and its evaluation."""
+    if game.over or game.player != seat or not len(game.legal()):
+        return None, 0.0
     move, evaluation = _search(game, wanted, model, players, seed, arrived)
-    return asked.reply(move_to_json(game, move), evaluation, model)
+    return move_to_json(game, move), evaluation
 
 
 def _search(

@@ -14,7 +14,7 @@ from inference.answer import Players, answer_move
 from inference.candidates import is_last_resort, usable
 from inference.manifest import read_manifest
 from inference.models import ModelSet, load_set
-from inference.request import effective_seed, read_request
+from inference.request import MoveRequest, effective_seed, read_request
 from ringrift.errors import BadInput
 from ringrift.game import moves as m
 from ringrift.notation.gamestate import load_game
@@ -108,7 +108,8 @@ def test_a_move_of_last_resort_is_played_when_it_is_the_only_one(positions):
 )
 def test_the_seed_is_sixty_four_bits_of_the_first_source_that_has_one(fields, seed):
     body = {"game_state": {}, "player_number": 1, **fields}
-    assert effective_seed(read_request(json.dumps(body).encode()), 3) == seed
+    request = read_request(MoveRequest, json.dumps(body).encode())
+    assert effective_seed(request.seed, request.game_state, 3, request.player_number) == seed
 
 
 def test_players_are_kept_per_thread_and_the_least_recently_used_are_dropped(models, monkeypatch):
@@ -128,4 +129,4 @@ def test_players_are_kept_per_thread_and_the_least_recently_used_are_dropped(mod
 def test_true_or_false_is_no_number(name):
     body = {"game_state": {}, "player_number": 1} | {name: True}
     with pytest.raises(BadInput, match=f"^{name}: .*not true or false"):
-        read_request(json.dumps(body).encode())
+        read_request(MoveRequest, json.dumps(body).encode())
