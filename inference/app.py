@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import ringrift
-from inference.answer import Players, answer_ai_move, answer_move
+from inference.answer import Call, Players, answer_ai_move, answer_move
 from inference.choices import CHOICES, ChoiceRequest, answer_choice
 from inference.evaluate import (
     EvaluateRequest,
@@ -47,9 +48,14 @@ def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
 
     async def answered(request: Request, answer: Callable[..., dict[str, Any]]) -> JSONResponse:
         arrived = time.monotonic()
-        body = await read_body(request)
-        models = watcher.serving.models
-        reply = await pool.run(functools.partial(answer, body, models, players, arrived))
+        call = Call(await read_body(request), watcher.serving.models, arrived)
+        searching = asyncio.ensure_future(pool.run(functools.partial(answer, call, players)))
+        leaving = asyncio.ensure_future(_left(request))
+        await asyncio.wait((searching, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not searching.done():
+            call.patience.cancel()
+        leaving.cancel()
+        reply = await searching
         metrics.answered(reply["ai_type"], reply["difficulty"], time.monotonic() - arrived)
         return JSONResponse(reply)
 
@@ -60,6 +66,12 @@ def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
     @app.post("/ai/move", openapi_extra=_described(AiMoveRequest))
     async def ai_move(request: Request) -> JSONResponse:
         return await answered(request, answer_ai_move)
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has gone; what else it might send of this request is nothing."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _add_judgements(app: FastAPI, watcher: Watcher, pool: SearchPool) -> None:

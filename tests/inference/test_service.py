@@ -284,3 +284,16 @@ def test_a_second_sigterm_does_not_wait_for_clients(start_service, deployment):
         service.wait_for(lambda: b"draining" in service.log.read_bytes(), "the drain")
         service.process.send_signal(signal.SIGTERM)
         assert service.process.wait(60) == 0
+
+
+def test_a_client_that_leaves_frees_its_worker(start_service, deployment):
+    """One worker, and a search of seconds that nobody waits for: the next one gets its turn."""
+    deployment.deploy({KEY: 1})
+    service = start_service(deployment.folder, "--workers", "1").wait_until_healthy()
+    service.move(opening(difficulty=10))
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{service.url}/move", json=opening(difficulty=10), timeout=0.1)
+    answered = service.move(opening(difficulty=1))
+    assert answered.status_code == 200
+    metrics = httpx.get(f"{service.url}/metrics").text
+    assert 'ai_move_requests_total{ai_type="random",difficulty="1",outcome="success"} 1' in metrics
