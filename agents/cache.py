@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from agents.files import is_disk_full, sha256_of, sync_folder
+from agents.files import GoOn, is_disk_full, sha256_of, sync_folder
 from ringrift.errors import CorruptData
 
 
 class Source(Protocol):
     """Where artifacts come from."""
 
-    def download(self, sha256: str, into: Path, go_on: Callable[[], None]) -> None: ...
+    def download(self, sha256: str, into: Path, go_on: GoOn) -> None: ...
 
 
 class Cache:
@@ -27,7 +26,7 @@ class Cache:
         self._limit = limit
         self._guard = threading.Lock()
 
-    def provide(self, sha256: str, source: Source, into: Path, go_on: Callable[[], None]) -> None:
+    def provide(self, sha256: str, source: Source, into: Path, go_on: GoOn) -> None:
         """Put artifact `sha256` into the folder `into` as a hard link, fetching it if it is not here.
 
         Raises `CorruptData` when the bytes that came have another hash (they are deleted), and whatever
@@ -59,7 +58,7 @@ class Cache:
     def _entries(self) -> list[tuple[Path, os.stat_result]]:
         return [(path, path.stat()) for path in self._folder.iterdir() if path.is_file()]
 
-    def _receive(self, sha256: str, source: Source, part: Path, go_on: Callable[[], None]) -> None:
+    def _receive(self, sha256: str, source: Source, part: Path, go_on: GoOn) -> None:
         try:
             source.download(sha256, part, go_on)
         except OSError as error:
@@ -68,7 +67,7 @@ class Cache:
                 part.unlink(missing_ok=True)
             raise
 
-    def _fetch(self, sha256: str, source: Source, path: Path, go_on: Callable[[], None]) -> None:
+    def _fetch(self, sha256: str, source: Source, path: Path, go_on: GoOn) -> None:
         part = path.with_name(f"{sha256}.part")
         if not part.exists() or sha256_of(part) != sha256:
             self._receive(sha256, source, part, go_on)

@@ -30,6 +30,8 @@ from ringrift.protocol.sessions import CHALLENGE_HEADER
 
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 """Seconds for a small request. A transfer may be silent for as long between two pieces."""
+LONG = httpx.Timeout(600.0, connect=5.0)
+"""Seconds for a request whose answer the controller has to work for."""
 _LOOK_SECONDS = 0.5
 
 
@@ -69,10 +71,17 @@ class Connection:
             return None
         return status.st_mtime_ns, status.st_ino
 
-    def request(self, method: str, path: str, headers: dict[str, str], content: Any = None) -> httpx.Response:
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        content: Any = None,
+        timeout: httpx.Timeout = TIMEOUT,
+    ) -> httpx.Response:
         """Send one request and read the answer; raise a `RingRiftError` for anything but success."""
         with self._talking() as client:
-            response = client.request(method, path, headers=headers, content=content)
+            response = client.request(method, path, headers=headers, content=content, timeout=timeout)
         self._raise_for(response)
         return response
 

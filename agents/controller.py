@@ -8,6 +8,7 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel
 
+from agents.bucket import Bucket
 from agents.connection import Connection
 from agents.identity import Identity
 from agents.session import Session, digest
@@ -34,6 +35,7 @@ class Controller:
     def __init__(self, connection: Connection, identity: Identity) -> None:
         self.connection = connection
         self._session = Session(connection, identity)
+        self._bucket = Bucket()
         self.incarnation = self._session.incarnation
 
     def beat(self, request: wire.BeatRequest) -> wire.BeatReply:
@@ -55,7 +57,7 @@ class Controller:
 
     def files(self, assignment: wire.Assignment) -> Files:
         """Return the way by which an assignment's files are fetched and put."""
-        return Files(self.connection, self, assignment.assignment, assignment.credential)
+        return Files(self.connection, self, self._bucket, assignment.assignment, assignment.credential)
 
     def signed(self, method: str, path: str, body: bytes | str) -> dict[str, str]:
         """Return the headers that sign a request; `body` is its content, or the SHA-256 of it."""

@@ -7,12 +7,15 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 _CHUNK = 1 << 20
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+GoOn = Callable[[], None]
+"""Called between pieces of a large file; raises to give up."""
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -142,3 +145,9 @@ def is_disk_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raise `OSError` (no space left) when so many bytes do not fit on the disk of `folder`."""
+    if shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} for {size} bytes", str(folder))

@@ -42,6 +42,8 @@ class AgentFile(Reply):
     cache_bytes: Count = CACHE_BYTES
     spool_bytes: Count = SPOOL_BYTES
     """Jobs pause while so much waits for the controller."""
+    config_hash: str = ""
+    """Of the file that this was read from; see `config_hash`."""
 
     @model_validator(mode="after")
     def _is_ascending(self) -> AgentFile:
@@ -49,11 +51,15 @@ class AgentFile(Reply):
             raise ValueError("disk_percent: the three shares must not descend")
         return self
 
-    @property
-    def config_hash(self) -> str:
-        """Twelve hexadecimal digits that tell settings apart; the token does not count."""
-        settings = self.model_dump_json(exclude={"token"})
-        return hashlib.sha256(settings.encode()).hexdigest()[:12]
+
+def config_hash(settings: dict[str, Any]) -> str:
+    """Return twelve hexadecimal digits that tell settings apart; the token does not count.
+
+    `hosts/probe.py` computes the same of the file as it is now.
+    """
+    counted = {name: value for name, value in settings.items() if name != "token"}
+    text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,8 @@ def read_private(path: Path) -> bytes:
 def load_settings(layout: Layout) -> AgentFile:
     """Read `agent.json`; raise `BadInput` naming the field that is wrong."""
     try:
-        return AgentFile.model_validate(_json_object(layout))
+        settings = _json_object(layout)
+        return AgentFile.model_validate(settings | {"config_hash": config_hash(settings)})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "content"

@@ -3,28 +3,26 @@
 GET /partial          how many bytes of an upload the controller has
 PUT ?offset=n         a chunk of at most 8 MiB, signed by its own hash
 PUT ?offset=n&last=1  the last one: the controller checks size, hash and structure, and gives a receipt
+GET /url?method=...   a short-lived address in the bucket, where the artifacts are in one (`agents/bucket.py`)
+POST /claim           the controller checks what was put there, and gives a receipt
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from agents.connection import Connection
-from ringrift.errors import BadInput, Conflict, CorruptData, Unreachable
+from agents.bucket import Bucket, from_byte, receive
+from agents.connection import LONG, Connection
+from agents.files import GoOn, sha256_of
+from ringrift.errors import BadInput, Conflict, CorruptData, RingRiftError, Unreachable
 from ringrift.protocol import agent as wire
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
-GoOn = Callable[[], None]
-"""Called between pieces; raises to give up."""
 
 
 class Signer(Protocol):
@@ -36,9 +34,12 @@ class Signer(Protocol):
 class Files:
     """The files of one assignment. `credential` is empty for controllers that give none."""
 
-    def __init__(self, connection: Connection, signer: Signer, assignment: str, credential: str) -> None:
+    def __init__(
+        self, connection: Connection, signer: Signer, bucket: Bucket, assignment: str, credential: str
+    ) -> None:
         self._connection = connection
         self._signer = signer
+        self._bucket = bucket
         self._pass = {wire.ASSIGNMENT_HEADER: f"{assignment}:{credential}"} if credential else {}
 
     def upload(self, sha256: str, path: Path, go_on: GoOn) -> wire.ArtifactReceipt:
@@ -51,30 +52,73 @@ class Files:
             with path.open("rb") as file:
                 response = self._put(where, sha256, file)
         else:
-            response = self._put_chunks(sha256, path, go_on)
+            received = self._received(sha256)
+            claimed = self._put_to_bucket(sha256, path, go_on) if not received else None
+            response = claimed or self._put_chunks(sha256, path, received, go_on)
         receipt = read_answer(response, wire.ArtifactReceipt)
         if receipt.sha256 != sha256:
             raise CorruptData(f"the controller received {receipt.sha256} instead of {sha256}")
         return receipt
 
     def download(self, sha256: str, into: Path, go_on: GoOn) -> None:
-        """Fetch an artifact into `into`, going on where that file ends; the hash is not checked here.
+        """Fetch an artifact into `into`, going on where that file ends.
 
+        The caller checks the hash. What was put together from parts and is not right is fetched anew first.
         Raises `OSError` (no space left) before anything is written that would not fit.
         """
+        url = self._address(sha256, "get")
+        if url is not None and self._bucket.fetch(url, into, go_on):
+            if sha256_of(into) == sha256:
+                return
+            into.unlink()
+            self._bucket.rest()
+        pieced = into.exists()
+        self._fetch(sha256, into, go_on)
+        if pieced and sha256_of(into) != sha256:
+            into.unlink()
+            self._fetch(sha256, into, go_on)
+
+    def _fetch(self, sha256: str, into: Path, go_on: GoOn) -> None:
+        """Fetch an artifact, or the rest of it, from the controller itself."""
         where = f"{wire.ARTIFACTS}/{sha256}"
         have = into.stat().st_size if into.exists() else 0
-        headers = self._headers("GET", where, b"")
-        if have:
-            headers["range"] = f"bytes={have}-"
+        headers = self._headers("GET", where, b"") | from_byte(have)
         try:
-            self._receive(where, headers, into, go_on)
+            with self._connection.stream(where, headers) as response:
+                receive(response, into, go_on)
         except BadInput:
             if not have:
                 raise
             # The store cannot go on from here, because the part is longer than the whole: begin anew.
             into.unlink()
-            self.download(sha256, into, go_on)
+            self._fetch(sha256, into, go_on)
+
+    def _address(self, sha256: str, method: str) -> str | None:
+        """Ask for an address in the bucket; None when there is none, or it is left alone for now."""
+        if not self._pass or not self._bucket.is_open():
+            return None
+        where = f"{wire.ARTIFACTS}/{sha256}/url?method={method}"
+        try:
+            response = self._connection.request("GET", where, self._headers("GET", where, b""))
+            url = read_answer(response, wire.ArtifactUrl).url
+        except RingRiftError:
+            # A controller of the version before knows no addresses; what else is wrong, its transfer tells.
+            return None
+        if url is None:
+            self._bucket.rest()
+        return url
+
+    def _put_to_bucket(self, sha256: str, path: Path, go_on: GoOn) -> httpx.Response | None:
+        """Put a file where the bucket takes it and let the controller look at it; None when that failed."""
+        url = self._address(sha256, "put")
+        if url is None or not self._bucket.put(url, path, go_on):
+            return None
+        where = f"{wire.ARTIFACTS}/{sha256}/claim"
+        try:
+            return self._connection.request("POST", where, self._headers("POST", where, b""), timeout=LONG)
+        except RingRiftError:
+            self._bucket.rest()
+            return None
 
     def _put(
         self, where: str, sha256: str, content: object, more: dict[str, str] | None = None
@@ -82,8 +126,8 @@ class Files:
         headers = self._headers("PUT", where, sha256) | {"content-type": "application/octet-stream"}
         return self._connection.request("PUT", where, headers | (more or {}), content)
 
-    def _put_chunks(self, sha256: str, path: Path, go_on: GoOn) -> httpx.Response:
-        size, offset, gaps = path.stat().st_size, self._received(sha256), 0
+    def _put_chunks(self, sha256: str, path: Path, offset: int, go_on: GoOn) -> httpx.Response:
+        size, gaps = path.stat().st_size, 0
         while True:
             go_on()
             with path.open("rb") as file:
@@ -109,15 +153,6 @@ class Files:
         response = self._connection.request("GET", where, self._headers("GET", where, b""))
         return read_answer(response, wire.PartialUpload).received
 
-    def _receive(self, where: str, headers: dict[str, str], into: Path, go_on: GoOn) -> None:
-        with self._connection.stream(where, headers) as response:
-            mode = "ab" if response.status_code == httpx.codes.PARTIAL_CONTENT else "wb"
-            require_room(into.parent, int(response.headers.get("content-length", 0)))
-            with into.open(mode) as file:
-                for piece in response.iter_bytes():
-                    file.write(piece)
-                    go_on()
-
     def _headers(self, method: str, where: str, body: bytes | str) -> dict[str, str]:
         return self._signer.signed(method, where, body) | self._pass
 
@@ -129,9 +164,3 @@ def read_answer(response: httpx.Response, model: type[_Answer]) -> _Answer:
     except ValidationError:
         path = response.request.url.path
         raise Unreachable(f"the controller's answer to {path} cannot be understood") from None
-
-
-def require_room(folder: Path, size: int) -> None:
-    """Raise `OSError` (no space left) when so many bytes do not fit on the disk of `folder`."""
-    if shutil.disk_usage(folder).free < size:
-        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} for {size} bytes", str(folder))

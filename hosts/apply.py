@@ -77,7 +77,7 @@ class _Listening:
             name = self._names[said["step"]] if "step" in said else None
             error = _failure(self._host, str(name), said) if self.end == "failed" else None
             seconds = float(said["seconds"]) if "seconds" in said else None
-        except (ValueError, TypeError, KeyError, IndexError):
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
             raise CorruptData(f"{self._host}: what it says about its change makes no sense") from None
         if error is not None:
             raise StepFailed(name or self._names[0], error)

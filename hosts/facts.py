@@ -44,6 +44,8 @@ class AgentFacts(_Fact):
     token: str | None = None
     """SHA-256 of the token that waits in `agent.json`."""
     mode: int | None = None
+    settings: str | None = None
+    """Hash of `agent.json` without the token; an agent that was started with this file tells the same."""
 
 
 class UnitFacts(_Fact):
@@ -195,5 +197,5 @@ def parse(host: str, values: Mapping[str, str]) -> Facts:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise CorruptData(f"facts of {host} cannot be used: {field}: {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptData(f"facts of {host} cannot be used: {error}") from None

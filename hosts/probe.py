@@ -223,7 +223,15 @@ def agent() -> dict[str, Any]:
         "python": config.get("python"),
         "token": hashlib.sha256(token.encode()).hexdigest() if isinstance(token, str) else None,
         "mode": mode("agent", "agent.json"),
+        "settings": settings_hash(config) if config else None,
     }
+
+
+def settings_hash(config: dict[str, Any]) -> str:
+    """Tell settings apart without telling them; `agents/settings.py` computes the same when it starts."""
+    counted = {name: value for name, value in config.items() if name != "token"}
+    text = json.dumps(counted, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def units() -> tuple[str, str]:

@@ -194,6 +194,7 @@ def _recorded(facts: Facts, wish: Wish) -> dict[str, object]:
     """Return the facts that are worth keeping."""
     kept = facts.model_dump(mode="json", include=_RECORDED)
     kept["enrolled"] = facts.agent.enrolled
+    kept["agent_settings"] = facts.agent.settings
     kept["keeper"] = service.keeper(facts, wish)
     kept["survives_reboot"] = service.survives_reboot(facts, wish)
     return kept

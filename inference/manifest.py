@@ -64,7 +64,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise NotFound(f"no manifest at {path}: {reason}", hint="deploy models to this service") from None
     try:
         content = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no JSON: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BadInput(f"{path}: format must be {FORMAT}")

@@ -6,5 +6,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the end-to-end runs first; the order of all others stays."""
-    items.sort(key=lambda item: item.get_closest_marker("endtoend") is None)
+    """Put the end-to-end runs and the simulation first; the order of all others stays."""
+    items.sort(
+        key=lambda item: item.get_closest_marker("endtoend") is None and item.path.parent.name != "simulation"
+    )

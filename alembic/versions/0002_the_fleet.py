@@ -20,6 +20,7 @@ ADDED = {
     "artifact": (sa.Column("deleted_at", sa.Double(), nullable=True),),
     "assignment": (
         sa.Column("crashed", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("begun", sa.Boolean(), nullable=False, server_default=sa.true()),
         sa.Column("credential", sa.String(), nullable=False, server_default=""),
     ),
     "host": (
@@ -44,6 +45,7 @@ ADDED = {
         sa.Column("drift", sa.JSON(), nullable=False, server_default="[]"),
         sa.Column("drift_at", sa.Double(), nullable=True),
         sa.Column("declared", sa.JSON(), nullable=False, server_default="{}"),
+        sa.Column("unanswered", sa.Float(), nullable=False, server_default="0"),
     ),
     "job": (
         sa.Column("log_tail", sa.Text(), nullable=False, server_default=""),

@@ -65,7 +65,7 @@ def unit_text(facts: Facts, program: Program) -> str:
     return "\n".join(
         [
             "[Unit]",
-            f"Description=RingRift {program.name} of {program.host}",
+            f"Description=RingRift {program.name} of {program.host}".replace("%", "%%"),
             "StartLimitIntervalSec=0",
             "[Service]",
             f"ExecStart={command}",

@@ -92,17 +92,18 @@ def _controller(found: ControlFigures) -> RenderableType:
     from ringrift.cli.output import fields
     from ringrift.client.display import size
 
+    back = f"all {found.everyone_back:.1f} s ({found.back_cpu:.1f} s CPU)"
     single = f"{found.single_results_per_second:,.0f} a second one by one"
     return fields(
         (
             ("machine", found.machine),
             ("agents", f"{found.agents:,} over {found.connections} connections, {found.database}"),
             ("heartbeats", f"{found.beats:,} in {found.seconds:.0f} s, {found.failed} failed"),
-            ("CPU", f"{found.cores:.1%} of a core"),
+            ("CPU", f"{found.cores:.1%} of a core; {found.result_cpu * 1e6:.0f} us a result in a batch"),
             ("memory", size(found.memory)),
             ("heartbeat", f"p50 {found.beat_p50 * 1000:.0f} ms, p99 {found.beat_p99 * 1000:.0f} ms"),
             ("results", f"{found.results_per_second:,.0f} a second in batches of {found.batch}; {single}"),
-            ("after kill -9", f"first answer {found.first_answer:.1f} s, all {found.everyone_back:.1f} s"),
+            ("after kill -9", f"first answer {found.first_answer:.1f} s, {back}"),
             ("false alarms", found.false_alarms),
         )
     )

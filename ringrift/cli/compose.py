@@ -8,6 +8,9 @@ import os
 
 def run(port: int) -> None:
     """Run the controller of this home in the foreground until SIGTERM or Ctrl-C."""
+    from ringrift.control import collector
+
+    collector.rest()
     from hosts.fleet import SshFleet
     from hosts.identity import controller_key
     from hosts.provision import FleetSettings
@@ -19,6 +22,7 @@ def run(port: int) -> None:
     def ready() -> None:
         # The key is there from the first start, so that it can be put on hosts before they are added.
         controller_key(place)
+        collector.begin()
         record = read_record()
         note(f"the controller answers at {record.url if record else 'its address'}; Ctrl-C stops it")
 

@@ -8,17 +8,15 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
-from fastapi import FastAPI
 
 from ringrift.control import home as homes
-from ringrift.control.api.agents import agents_app
-from ringrift.control.api.operators import operators_app
 from ringrift.control.api.protocol import agent_protocol
 from ringrift.control.artifacts import ARTIFACTS_URL, open_artifacts
 from ringrift.control.backup.restore import refuse_half_restored
@@ -27,11 +25,13 @@ from ringrift.control.leadership import Leadership, watch
 from ringrift.control.logs import close_logs, configure_logs
 from ringrift.control.reconcile.base import run_forever
 from ringrift.control.reconcile.context import Context
-from ringrift.control.reconcile.table import RECONCILERS
 from ringrift.control.settings import load_settings
 from ringrift.control.store import migrate
 from ringrift.control.store.engine import DATABASE_URL, database_url
 from ringrift.control.store.store import Store
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _log = logging.getLogger("ringrift.controller")
 _SHUTDOWN_SECONDS = 3
@@ -65,9 +65,9 @@ async def run_controller(
         stack.callback(agents.close)
         context = Context(store, artifacts, fleet, settings, home, path, leading=False)
         stack.push_async_callback(fleet.close)
-        await stack.enter_async_context(_serving(operators_app(context, token), operators))
-        app = agents_app(context)
-        await stack.enter_async_context(_serving(app, agents, agent_protocol(app)))
+        apps = asyncio.create_task(asyncio.to_thread(_web_apps, context, token))
+        await stack.enter_async_context(_serving(_later(apps), agents, agent_protocol(context)))
+        await stack.enter_async_context(_serving((await apps)[0], operators))
         url = f"http://127.0.0.1:{operators.getsockname()[1]}"
         homes.announce(home, url)
         stack.callback(homes.withdraw, home)
@@ -77,6 +77,23 @@ async def run_controller(
             ready()
         await _until_stopped()
         _log.info("controller stops")
+
+
+def _web_apps(context: Context, token: str) -> tuple[FastAPI, FastAPI]:
+    """Return the operators' and the agents' app. Their imports take half of a start; agents do not wait."""
+    from ringrift.control.api.agents import agents_app
+    from ringrift.control.api.operators import operators_app
+
+    return operators_app(context, token), agents_app(context)
+
+
+def _later(apps: asyncio.Task[tuple[FastAPI, FastAPI]]) -> Callable[..., Awaitable[None]]:
+    """Return the agents' app for what the protocol does not answer by itself; it may not be made yet."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (await asyncio.shield(apps))[1](scope, receive, send)
+
+    return app
 
 
 def _open_store(home: Path) -> Store:
@@ -99,7 +116,9 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _serving(
-    app: FastAPI, listener: socket.socket, protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    app: Callable[..., Awaitable[None]],
+    listener: socket.socket,
+    protocol: type[asyncio.Protocol] | Literal["auto"] = "auto",
 ) -> AsyncIterator[None]:
     """Serve `app` on `listener` while inside; entered once it answers."""
     config = uvicorn.Config(
@@ -127,11 +146,12 @@ async def _serving(
 @asynccontextmanager
 async def _reconciling(context: Context) -> AsyncIterator[None]:
     """Run every reconciler while inside, and end every long action on the way out."""
+    table = await asyncio.to_thread(import_module, "ringrift.control.reconcile.table")
     leadership = Leadership(context.store)
     tasks = [asyncio.create_task(watch(context, leadership), name="leadership")]
     tasks += [
         asyncio.create_task(run_forever(reconciler, context, _log), name=reconciler.name)
-        for reconciler in RECONCILERS
+        for reconciler in table.RECONCILERS
     ]
     try:
         yield

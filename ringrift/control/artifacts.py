@@ -33,6 +33,8 @@ from ringrift.failpoints import side_effect
 
 ARTIFACTS_URL = "RINGRIFT_ARTIFACTS_URL"
 """Where artifacts are, if not in the home: a folder, `file:///folder` or `s3://bucket/prefix`."""
+STAGED = "staged"
+"""Where agents may put files in a bucket: apart from the artifacts, since nobody has hashed them yet."""
 _NAME = re.compile(r"[0-9a-f]{64}")
 _OWNER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -142,6 +144,11 @@ class ArtifactStore:
             if _NAME.fullmatch(name) and entry.key == key_of(name):
                 yield name, entry.size, entry.age
 
+    async def remove_unclaimed(self, seconds: float) -> None:
+        """Remove what agents put into the bucket so long ago and never claimed."""
+        for entry in [entry async for entry in self.objects.list(STAGED) if entry.age > seconds]:
+            await self.objects.delete(entry.key)
+
     def sweep(self, older: dict[str, float], clock: float) -> int:
         """Remove local files that were not touched for so many seconds, by subfolder; return their number."""
         removed = 0
@@ -164,9 +171,6 @@ class ArtifactStore:
         with side_effect("artifact.publish"):
             await self.objects.put(key_of(sha256), temporary, move=True)
         return size
-
-    def _set_aside(self, temporary: Path, sha256: str) -> None:
-        temporary.replace(self._quarantine / f"{sha256}.{secrets.token_hex(4)}")
 
     async def _cached(self, sha256: str) -> Path:
         path = self._cache / sha256

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -224,4 +225,6 @@ def _walk(root: Path, top: Path) -> Iterator[Entry]:
                     found = path.stat()
                 except FileNotFoundError:
                     continue
+                if not stat.S_ISREG(found.st_mode):
+                    continue  # a device or a pipe has no end
                 yield Entry(path.relative_to(root).as_posix(), found.st_size, clock - found.st_mtime)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ringrift.errors import AccessRefused, Replaced, SessionUnknown
 from ringrift.protocol.sessions import WINDOW, SessionReply, mac
@@ -48,7 +47,7 @@ class _Seat:
     incarnation: str
     session: str
     challenge: int
-    former: deque[str] = field(default_factory=lambda: deque(maxlen=_FORMER))
+    former: tuple[str, ...] = ()
 
 
 class Sessions:
@@ -103,7 +102,7 @@ class Sessions:
         else:
             del self._sessions[seat.session]
             if seat.incarnation != incarnation:
-                seat.former.append(seat.incarnation)
+                seat.former = (*seat.former, seat.incarnation)[-_FORMER:]
             seat.incarnation, seat.session, seat.challenge = incarnation, session, number
         return SessionReply(session=session, key=key.hex())
 

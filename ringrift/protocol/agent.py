@@ -14,11 +14,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     StringConstraints,
     ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
+    model_validator,
 )
 
 from ringrift.protocol.types import Count, Finite, Name, Reply, Sha256
@@ -89,16 +88,25 @@ class Telemetry(Report):
     gpu_memory_total: Count | None = None
     gpu_memory_used: Count | None = None
 
-    @field_validator("*", mode="wrap")
+    @model_validator(mode="wrap")
     @classmethod
-    def _known_or_none(cls, value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _known_or_none(cls, value: Any, read: ModelWrapValidatorHandler[Telemetry]) -> Telemetry:
         try:
             found = read(value)
-        except ValidationError:
-            return None
-        name = info.field_name or ""
-        total = info.data.get(name.removesuffix("used") + "total") if name.endswith("_used") else None
-        return None if found is not None and total is not None and found > total else found
+        except ValidationError as error:
+            wrong = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
+            if not isinstance(value, dict) or not wrong:
+                raise
+            found = read({name: told for name, told in value.items() if name not in wrong})
+        more = [name for name, total in _PARTS if _exceeds(getattr(found, name), getattr(found, total))]
+        return found.model_copy(update=dict.fromkeys(more)) if more else found
+
+
+_PARTS = [(f"{what}_used", f"{what}_total") for what in ("memory", "disk", "gpu_memory")]
+
+
+def _exceeds(used: int | None, total: int | None) -> bool:
+    return used is not None and total is not None and used > total
 
 
 class Progress(Report):

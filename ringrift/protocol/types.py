@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -15,6 +16,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0
 """Host and target names: lower-case letters, digits and inner dashes, 1 to 40 characters."""
 
 
+@lru_cache(maxsize=64)
 def _known_config(key: str) -> str:
     return GameConfig.parse(key).key
 

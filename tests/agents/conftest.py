@@ -69,6 +69,8 @@ class Conversation(BaseHTTPRequestHandler):
         if sha256 == "partial":
             sha256 = self.path.split("/")[-2]
             return self._answer(200, {"received": len(self.server.controller.partial.get(sha256, b""))})
+        if sha256 == "url?method=get" or sha256 == "url?method=put":
+            return self._answer(200, {"url": None, "seconds": 900})
         start = int((self.headers.get("range") or "bytes=0-")[6:-1])
         return self._send_artifact(sha256, start)
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from agents.disk import Ballast, DiskRule, Level
-from agents.settings import AgentFile
+from agents.settings import AgentFile, config_hash
 
 PERCENT = DiskRule((70.0, 85.0, 92.0))
 
@@ -52,9 +52,9 @@ def test_shares_that_descend_are_refused():
 
 
 def test_settings_are_told_apart_by_their_hash_but_not_by_their_token():
-    plain = AgentFile(host="alpha").config_hash
-    assert AgentFile(host="alpha", token="a" * 20).config_hash == plain
-    assert AgentFile(host="alpha", spool_bytes=5).config_hash != plain
+    plain = config_hash({"host": "alpha"})
+    assert config_hash({"host": "alpha", "token": "a" * 20}) == plain
+    assert config_hash({"host": "alpha", "spool_bytes": 5}) != plain
 
 
 def test_room_is_reserved_while_there_is_enough_and_given_back_when_there_is_none(tmp_path):

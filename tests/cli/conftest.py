@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from typer import testing
 from typer.testing import CliRunner, Result
 
 from ringrift.cli import follow
 from tests.cli.double import TOKEN, World, served
 
 Run = Callable[..., Result]
+
+testing._get_command = cache(testing._get_command)  # type: ignore[attr-defined]
+"""To read the signatures of all commands takes longer than most of them run."""
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from sqlmodel import select as query
 
 from ringrift import failpoints
 from ringrift.control.app import run_controller
+from ringrift.control.backup.make import carry_out
 from ringrift.control.backup.manifest import manifests
 from ringrift.control.backup.restore import Restored, restore
 from ringrift.control.domain.backups import Past, is_due, superfluous, unreferenced
@@ -155,6 +156,43 @@ async def test_a_second_backup_copies_only_what_is_new_and_old_ones_go(world: Wo
     assert len(list((place / "databases").iterdir())) == 2
     listed = await world.get("/backups")
     assert [item["id"] for item in listed] == [third["id"], second["id"], first["id"]]
+
+
+async def test_a_backup_that_is_taken_once_more_leaves_the_first_try_whole_until_its_own_end(
+    world: World, tmp_path: Path
+) -> None:
+    """The controller was killed between the manifest and the row's end, and again in the second try."""
+    place = tmp_path / "backups"
+
+    async def killed_at(count: int, name: str, moment: str) -> None:
+        reached = []
+
+        def watch(*seen: str) -> None:
+            reached.append(seen)
+            if reached.count((name, moment)) == count:
+                raise Killed
+
+        failpoints.watch(watch)
+        with pytest.raises(Killed):
+            await carry_out(world.context, begun["id"])
+        failpoints.watch(None)
+
+    await stocked(world)
+    (world.home / "run").mkdir()
+    begun = await world.post("/backups", {"place": str(place)})
+    await killed_at(1, "backup.verified", "before")
+    first = [manifest for _, manifest in await manifests(Folder(place))]
+    await world.agent("beta")
+    await killed_at(1, "object.publish", "after")
+    assert len(list((place / "databases").iterdir())) == 2
+    back = await restore(str(place), tmp_path / "new")
+    assert (back.id, back.rows) == (begun["id"], first[0].rows)
+    await carry_out(world.context, begun["id"])
+    second = [manifest for _, manifest in await manifests(Folder(place))]
+    assert [manifest.id for manifest in second] == [begun["id"]] and second[0].rows > first[0].rows
+    databases = [f"databases/{path.name}" for path in (place / "databases").iterdir()]
+    assert databases == [second[0].database.key]
+    assert (await restore(str(place), tmp_path / "newer")).rows == second[0].rows
 
 
 async def test_keys_go_only_when_asked_for_and_stay_private(world: World, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
+from sqlmodel import col
 
 from ringrift import failpoints
 from ringrift.control.domain import batches as domain
@@ -17,7 +18,7 @@ from ringrift.control.domain.batches import Candidate, Row, Shape, Watch, decide
 from ringrift.control.domain.ports import HostPlan
 from ringrift.control.settings import Settings
 from ringrift.control.store import fleet, operations
-from ringrift.control.store.tables import Host, Operation
+from ringrift.control.store.tables import Agent, Host, Operation
 from ringrift.errors import AccessRefused, HostKeyChanged, Refused, Unreachable
 from tests.control.doubles import ScriptedAgent
 from tests.control.test_operations import eventually
@@ -627,6 +628,23 @@ class TestDrift:
         ranch.world.fleet.plans["alpha"] = HostPlan("0" * 64, (), {"cpus": 8})
         await self.look(ranch)
         assert await self.drift(ranch) == ["cpus: declared 16, found 8"]
+
+    async def test_an_agent_that_works_with_other_settings_than_its_file_holds_is_drift(
+        self, ranch: Ranch
+    ) -> None:
+        ranch.world.fleet.plans["alpha"] = HostPlan("0" * 64, (), {"agent_settings": "aaaabbbbcccc"})
+        await self.look(ranch)
+        assert await self.drift(ranch) == [], "an agent that tells nothing is not compared"
+        for told in ("ddddeeeeffff", "aaaabbbbcccc"):
+            change = update(Agent).where(col(Agent.host) == "alpha").values(config_hash=told)
+            await ranch.world.write(lambda s, change=change: s.execute(change))
+            await self.look(ranch)
+            if told == "ddddeeeeffff":
+                line = "settings of the agent: it works with ddddeeeeffff, its file holds aaaabbbbcccc"
+                assert await self.drift(ranch) == [f"{line}: ringrift-ctl hosts restart alpha"]
+                why = await ranch.world.get("/why/alpha")
+                assert any(line in fact for fact in why["facts"])
+        assert await self.drift(ranch) == []
 
     async def test_hosts_that_cannot_be_reached_or_are_worked_on_are_not_looked_at(
         self, ranch: Ranch

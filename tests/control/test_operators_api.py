@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi import APIRouter
 
-from ringrift.control.api import errors
+from ringrift.control.api import statuses
 from ringrift.control.api.operators import operators_app
 from ringrift.errors import (
     AccessRefused,
@@ -271,7 +271,7 @@ async def test_every_error_has_its_status_and_never_a_traceback(world: World, er
 
 def test_every_error_of_the_tree_has_a_client_or_server_status() -> None:
     for cls in error_classes().values():
-        assert 400 <= errors.status_of(cls("x")) < 600
+        assert 400 <= statuses.status_of(cls("x")) < 600
 
 
 async def test_an_unknown_path_is_answered_in_the_same_form(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
-from ringrift.control.domain.poison import Tries, after_bad_end, host_fault, shunned_hosts
+from ringrift.control.domain.poison import Tries, after_bad_end, host_fault, never_began, shunned_hosts
 from ringrift.control.store import leasing
 from ringrift.control.store.jobs import queue_job
 from ringrift.control.store.tables import Assignment, Event, Host, Job, Setting, Throughput
@@ -159,6 +159,84 @@ async def test_vanished_tries_count_as_crashes_and_those_of_a_removed_agent_do_n
     tries = await world.read(lambda s: s.exec(select(Assignment).order_by(Assignment.epoch)).all())
     assert [(item.state, item.crashed) for item in tries] == [("expired", True), ("expired", False)]
     assert (await row(world, job)).state == "queued"
+
+
+@pytest.mark.parametrize(
+    ("named", "same_start", "heard", "lost"),
+    [
+        (False, True, 31.0, True),
+        (False, False, 1.0, True),
+        (False, True, 29.0, False),
+        (False, True, -5.0, False),
+        (True, True, 99.0, False),
+        (True, False, 99.0, False),
+    ],
+)
+def test_a_try_was_never_begun_when_its_agent_lives_on_without_it(named, same_start, heard, lost) -> None:
+    assert never_began(named=named, same_start=same_start, heard=heard, beat_seconds=15.0) == lost
+
+
+async def expire(world: World) -> None:
+    """Let a minute and the lease of everything pass."""
+    for change in ("UPDATE assignment SET began_at = began_at - 60", "UPDATE assignment SET expires_at = 1"):
+        await world.write(lambda s, change=change: s.execute(text(f"{change} WHERE state = 'running'")))
+
+
+async def test_a_lease_whose_answer_was_lost_brings_no_job_nearer_to_its_end(world: World) -> None:
+    """Four times on two hosts: by agents that live on, and by one that is started anew."""
+    alpha, beta = await world.agent("alpha"), await world.agent("beta")
+    job = await queue(world)
+    for agent in (alpha, beta, alpha):
+        await agent.lease()
+        await expire(world)
+        await agent.beat()
+        await world.reconcile("leases")
+    await beta.lease()
+    beta.incarnation = "second"
+    await beta.beat()
+    left = await row(world, job)
+    assert (left.state, left.attempts, left.avoid) == ("queued", 0, None)
+    assert left.reason == "the answer to its lease was lost: the agent never began it"
+    tries = (await world.get(f"/jobs/{job}"))["tries"]
+    assert [(item["state"], item["crashed"]) for item in tries] == [("expired", False)] * 4
+    assert (await alpha.lease()).assignment is not None, "nobody avoids it"
+
+
+async def test_a_lost_lease_of_an_agent_that_was_cut_off_counts_only_until_it_is_heard_again(
+    impatient: World,
+) -> None:
+    world, agents = impatient, [await impatient.agent(name) for name in ("alpha", "beta", "gamma")]
+    job = await queue(world)
+    for agent in agents[:2]:
+        await agent.lease()
+        await world.write(lambda s: s.execute(text("UPDATE agent SET beat_at = beat_at - 600")))
+        await expire(world)
+        await world.reconcile("leases")
+    why = await world.get(f"/why/{job}")
+    assert [item["value"] for item in why["conditions"]][1] == "1 on alpha, 1 on beta"
+    await agents[0].beat()
+    why = await world.get(f"/why/{job}")
+    assert [item["value"] for item in why["conditions"]][1] == "1 on beta"
+
+
+async def test_what_an_agent_began_counts_although_it_comes_back_without_it(world: World) -> None:
+    """Also when no heartbeat named it in time, but one after the restart of a host that it brought down."""
+    alpha = await world.agent("alpha")
+    for late in (False, True):
+        job = await queue(world, f"late {late}")
+        held = (await alpha.lease()).assignment
+        named = wire.Progress(assignment=held.assignment, epoch=held.epoch)
+        if not late:
+            await alpha.beat(named)
+        await world.write(lambda s: s.execute(text("UPDATE assignment SET expires_at = 1")))
+        await world.reconcile("leases")
+        alpha.incarnation = f"after {job}"
+        await alpha.beat(*[named] * late)
+        tries = (await world.get(f"/jobs/{job}"))["tries"]
+        assert [(item["state"], item["crashed"]) for item in tries] == [("expired", True)]
+        why = await world.get(f"/why/{job}")
+        assert [item["value"] for item in why["conditions"]][1] == "1 on alpha"
+        await world.post(f"/jobs/{job}/cancel", {"reason": "seen"})
 
 
 async def test_a_controller_that_slept_longer_than_a_lease_expires_nobody(world: World) -> None:

@@ -110,7 +110,7 @@ async def listening(world: World, folder: Path) -> AsyncIterator[Path]:
     listener.listen(8)
     address = folder / "controller.json"
     address.write_text(json.dumps({"uds": str(folder / "s")}))
-    async with _serving(world.agents_app, listener, agent_protocol(world.agents_app)):
+    async with _serving(world.agents_app, listener, agent_protocol(world.context)):
         yield address
 
 

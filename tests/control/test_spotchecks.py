@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
 from ringrift.control.domain.spotchecks import Repetition, is_chosen, judge_repetitions
 from ringrift.control.store import datasets
-from ringrift.control.store.tables import Event, Host, Job, Shard, SpotCheck
-from tests.control.doubles import ScriptedAgent, sha
+from ringrift.control.store.jobs import queue_job
+from ringrift.control.store.tables import (
+    Agent,
+    EvaluationBlock,
+    Event,
+    Host,
+    Job,
+    Result,
+    Shard,
+    SpotCheck,
+)
+from ringrift.protocol import agent as wire
+from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
+from tests.control.doubles import ScriptedAgent, sha, shard
 from tests.control.world import CONFIG, World
 
 A, B, C = (Repetition(name, same) for name, same in (("b", True), ("b", False), ("c", False)))
@@ -48,10 +63,14 @@ def test_one_percent_of_the_shards_is_chosen_by_a_hash_that_hosts_cannot_know() 
     assert all(is_chosen(name, "salt", 1.0) and not is_chosen(name, "salt", 0.0) for name in names[:50])
 
 
+def set_agents(world: World, **values: float) -> None:
+    """Change settings of agents; who is faster by chance gets nothing before the others."""
+    agents = replace(world.settings.agents, placement_seconds=0.0, **values)
+    world.context.settings = world.settings = replace(world.settings, agents=agents)
+
+
 async def with_agents(world: World, *names: str, numeric_class: str = "x86_64 cpu") -> list[ScriptedAgent]:
-    settings = world.settings
-    agents = type(settings.agents)(**{**vars(settings.agents), "spot_check_share": 1.0})
-    world.context.settings = world.settings = type(settings)(**{**vars(settings), "agents": agents})
+    set_agents(world, spot_check_share=1.0)
     made = [await world.agent(name) for name in names]
     await world.write(lambda s: s.execute(text(f"UPDATE agent SET numeric_class = '{numeric_class}'")))
     return made
@@ -129,7 +148,9 @@ async def test_a_lying_producer_is_quarantined_and_its_shards_since_its_last_goo
     replayed = f"UPDATE shard SET state = 'sound' WHERE sha256 IN {(bad[0], good[0])}"
     await world.write(lambda s: s.execute(text(replayed)))
     frozen = (await world.write(lambda s: datasets.make_dataset(s, CONFIG, 10**9))).sha256
-    running = (await alpha.lease("selfplay")).assignment
+    leased = await alpha.lease("selfplay")
+    running = leased.assignment
+    assert running is not None, leased.reason
     await world.write(lambda s: s.execute(text("DELETE FROM spot_check WHERE host = 'gamma'")))
     others = f"UPDATE job SET state = 'cancelled' WHERE kind = 'repeat' AND subject IN {tuple(honest)}"
     await world.write(lambda s: s.execute(text(others)))
@@ -153,6 +174,92 @@ async def test_a_lying_producer_is_quarantined_and_its_shards_since_its_last_goo
     assert not (await alpha.do_unit(running, 0, world.work)).accepted
     later = (await world.write(lambda s: datasets.make_dataset(s, CONFIG, 10**9))).sha256
     assert await world.read(lambda s: datasets.shards_of(s, later)) == [good[0]]
+
+
+async def evaluated(world: World, agents: list[ScriptedAgent]) -> wire.Assignment:
+    """Bring a test to where its first blocks are handed out, and give them to the first agent."""
+    set_agents(world)
+
+    async def trained() -> bool:
+        return bool(await world.get("/models"))
+
+    await world.enable()
+    await world.run_until(agents, trained)
+    await world.write(lambda s: s.execute(text("UPDATE agent SET numeric_class = 'x86_64 cpu'")))
+    await world.reconcile("evaluation tests", "evaluation blocks")
+    return (await agents[0].lease("evaluate")).assignment
+
+
+async def blocks(world: World) -> dict[int, str]:
+    """Return who reported the blocks that count."""
+    query = select(EvaluationBlock.block, Agent.host).join(Result, Result.id == EvaluationBlock.result)
+    return dict(await world.read(lambda s: s.exec(query.join(Agent, Agent.id == Result.agent)).all()))
+
+
+async def found_out(world: World, liar: ScriptedAgent, others: list[ScriptedAgent]) -> None:
+    """Let a host deliver a shard that nobody else can play."""
+    set_agents(world, spot_check_share=1.0)
+    await world.write(lambda s: s.execute(text("DELETE FROM spot_check")))
+    spec = SelfplaySpec(config=CONFIG, player=PlayerSpec(kind="random"), shards=1, games_per_shard=4, seed=7)
+    await world.write(lambda s: queue_job(s, spec, "selfplay:lie"))
+    await liar.do_job((await liar.lease("selfplay")).assignment, world.work)
+    await world.reconcile("ingest", "spot checks")
+    for _ in range(3):
+        for other in others:
+            await repeat(world, other, same=False)
+    assert (await state_of(world, liar.host))[0] == "quarantined"
+
+
+async def test_the_blocks_of_a_host_that_is_found_out_are_asked_for_again(world: World) -> None:
+    agents = [await world.agent(name, slots=2) for name in ("alpha", "beta", "gamma")]
+    alpha, beta, _ = agents
+    held = await evaluated(world, agents)
+    honest, _ = world.work.unit(held.spec, 0)
+    content = shard("made up")
+    lie = honest | {"shard": hashlib.sha256(content).hexdigest()}
+    lie["games"] = [game | {"game_id": sha("made up", game["game_id"])} for game in honest["games"]]
+    await alpha.upload(content)
+    assert (await alpha.report(held, 0, lie, [lie["shard"]])).json()["accepted"]
+    assert (await alpha.do_unit(held, 1, world.work)).accepted
+    kept = (await beta.lease("evaluate")).assignment
+    await beta.do_job(kept, world.work)
+    assert await blocks(world) == {0: "alpha", 1: "alpha", 2: "beta", 3: "beta"}
+    await found_out(world, alpha, agents[1:])
+    assert await blocks(world) == {2: "beta", 3: "beta"}
+    (event,) = await world.read(
+        lambda s: s.exec(select(Event).where(Event.action == "host.distrusted")).all()
+    )
+    assert event.detail["blocks"] == {held.spec["evaluation"]: [0, 1]} and event.detail["decided"] == []
+    rest = (await beta.lease("evaluate")).assignment
+    assert (rest.job, rest.done) == (held.job, [0, 1]), "what has a receipt is not asked for in the same job"
+    await beta.finish(rest)
+    await world.reconcile("evaluation blocks")
+    again = (await beta.lease("evaluate")).assignment
+    assert [again.spec[name] for name in ("first_block", "blocks")] == [0, 2]
+    other, _ = world.work.unit(again.spec, 1)
+    flipped = [game | {"winner": 3 - game["winner"]} for game in other["games"]]
+    refused = await beta.report(again, 1, other | {"games": flipped}, [other["shard"]])
+    assert refused.status_code == 422 and "reported before" in refused.text
+    await beta.do_job(again, world.work)
+    assert await blocks(world) == dict.fromkeys(range(4), "beta")
+    (view,) = await world.get("/evaluations")
+    assert view["state"] == "running" and view["games"] == 8
+    twice = await beta.report((await beta.lease("evaluate")).assignment, 4, {**other, "block": 4}, [])
+    assert twice.status_code == 422, "a game is evidence once"
+
+
+async def test_what_a_test_decided_with_a_liars_blocks_stays_and_is_named(world: World) -> None:
+    agents = [await world.agent(name) for name in ("alpha", "beta", "gamma")]
+    held = await evaluated(world, agents)
+    await agents[0].do_job(held, world.work)
+    identity = held.spec["evaluation"]
+    await world.write(lambda s: s.execute(text("UPDATE evaluation SET state = 'accepted'")))
+    await found_out(world, agents[0], agents[1:])
+    assert await blocks(world) == {0: "alpha", 1: "alpha"}
+    (event,) = await world.read(
+        lambda s: s.exec(select(Event).where(Event.action == "host.distrusted")).all()
+    )
+    assert (event.detail["blocks"], event.detail["decided"]) == ({}, [identity])
 
 
 async def test_a_lying_checker_is_found_by_the_third_host_and_the_shard_stands(world: World) -> None:

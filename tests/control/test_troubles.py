@@ -32,6 +32,29 @@ async def test_an_agent_cut_off_for_long_is_not_restarted_when_its_tunnel_opens_
     assert await world.read(lambda s: s.get(Host, "alpha").restarts) == 1
 
 
+async def test_a_dead_agent_is_restarted_although_the_controller_is_killed_again_and_again(
+    world: World,
+) -> None:
+    """Each controller listens for 25 s. One that was merely cut off beats meanwhile, and begins anew."""
+    agent = await world.agent("alpha")
+
+    async def life(seconds: int) -> int:
+        await world.restart()
+        await world.write(lambda s: fleet.tunnel_opened(s, "alpha"))
+        for _ in range(seconds // 5):
+            await world.write(lambda s: s.execute(text("UPDATE host SET restarted_at = restarted_at - 5")))
+            await world.reconcile("recovery")
+        return await world.read(lambda s: s.get(Host, "alpha").restarts)
+
+    await world.write(lambda s: s.execute(text("UPDATE agent SET beat_at = 1")))
+    assert [await life(15) for _ in range(6)] == [0] * 6, "nobody had a chance yet"
+    assert [await life(25), await life(25)] == [0, 0]
+    await agent.beat()
+    await world.write(lambda s: s.execute(text("UPDATE agent SET beat_at = 1")))
+    assert [await life(25), await life(25), await life(25)] == [0, 0, 1]
+    assert len(world.fleet.named("restart_agent")) == 1
+
+
 async def test_a_host_is_not_ready_before_its_agent_enrolled(world: World) -> None:
     """Found by the simulation: provisioning was cut between the change of the host and the hello."""
     await world.agent("alpha")
@@ -102,9 +125,10 @@ class TestSmallWindow:
     ) -> None:
         agent = await world.agent("alpha")
         await world.enable()
+        await world.reconcile_pipeline()
         while not await jobs(world, "train"):
-            await world.reconcile_pipeline()
             await play(world, agent, "ingest", "selfplay")
+            await world.reconcile_pipeline()
         for _ in range(3):
             await agent.finish((await agent.lease("train")).assignment, "failed", "loss is not a number")
         await world.reconcile("training")

@@ -204,7 +204,10 @@ async def provisioning_takes_long(stage: Stage) -> None:
         mock.patch.object(reconciler.operations, "renew", counted),
         mock.patch.object(stage.fleet, "agent_enrolled", slowly),
     ):
-        await provision(stage)
+        # The first was ordered when the host was new; whoever asks for another looks whether it is done.
+        done = "SELECT 1 FROM operation WHERE kind = 'provision' AND batch IS NULL AND state = 'succeeded'"
+        if len(stage.query(done)) < 2:
+            await provision(stage)
 
 
 @provisioned.given

@@ -23,7 +23,7 @@ _APART = {"event", "host_state", "operation_step", "enrolment_token", "setting",
 """Tables in which a second try leaves traces of its own; audit rows are compared by what they name."""
 _TRACES = {"leader.began", "operation.replanned", "agent.revoked"}
 """Audit rows that a restart or a second try adds. A lost reply to an enrolment ends in a new one."""
-_TRACE_COLUMNS = {"backup": {"size"}, "job": {"reason", "avoid", "attempts"}}
+_TRACE_COLUMNS = {"backup": {"size"}, "job": {"reason"}}
 """Why something had to be tried again, and the bytes of a compressed copy."""
 _CURRENT = {
     "agent": "agent WHERE revoked_at IS NULL",
@@ -120,6 +120,10 @@ def _play_whole(folder: Path, act: Act, words: str, checked: bool) -> Counter[tu
     return reached
 
 
+class NotReached(AssertionError):
+    """The controller did not come to the place as often as in the play without a kill."""
+
+
 def kill_and_repeat(arrival: Arrival) -> None:
     """Kill a controller there, start another, repeat the act; raise when the end is not what it must be."""
     folder = arrival.image.with_name("killed")
@@ -148,8 +152,10 @@ def _killed(arrival: Arrival, folder: Path) -> None:
     _, status = os.waitpid(pid, 0)
     if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
         trouble = folder / "trouble"
-        words = trouble.read_text() if trouble.exists() else f"it ended with {status}"
-        raise AssertionError(f"{arrival.place} was not reached in {arrival.act}: {words}")
+        if trouble.exists() or status:
+            words = trouble.read_text() if trouble.exists() else f"it ended with {status}"
+            raise AssertionError(f"{arrival.place} was not reached in {arrival.act}: {words}")
+        raise NotReached(f"{arrival.place} was not reached in {arrival.act}")
 
 
 def _die_there(arrival: Arrival, folder: Path) -> None:

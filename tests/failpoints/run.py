@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.failpoints import alert_scenes, files_scenes, hosts_scenes, ssh_scenes, work_scenes
-from tests.failpoints.killing import Arrival, Scene, kill_and_repeat, record
+from tests.failpoints.killing import Arrival, NotReached, Scene, kill_and_repeat, record
 from tests.failpoints.places import names
 
 ALL: tuple[Scene, ...] = (
@@ -49,9 +49,14 @@ def played(scenes: Sequence[Scene], folder: Path) -> Iterator[list[Arrival]]:
 
 
 def verdict(arrival: Arrival) -> str:
-    """Kill there; return `sound`, or what was broken."""
+    """Kill there; return `sound`, or what was broken.
+
+    How often a controller comes by while it waits depends on the machine: the first time must come again.
+    """
     try:
         kill_and_repeat(arrival)
+    except NotReached as problem:
+        return f"BROKEN: {problem}" if arrival.count == 1 else "not so often this time"
     except Exception as problem:
         return f"BROKEN: {type(problem).__name__}: {problem}"
     return "sound"
@@ -69,7 +74,7 @@ def main() -> int:
             if arrival.count > MOST or wanted.name not in (None, arrival.name):
                 continue
             said = verdict(arrival)
-            broken += said != "sound"
+            broken += said.startswith("BROKEN")
             print(f"{arrival.place:40} {arrival.act:44} reached {said}", flush=True)
     missing = {(name, moment) for name in names() for moment in ("before", "after")} - reached
     for name, moment in sorted(missing):

@@ -10,11 +10,13 @@ import asyncio
 import base64
 import pickle
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -166,7 +168,10 @@ class Stage:
     def save(self) -> None:
         """Write what outlives the controller."""
         self.outside.notes["clock"] = self.clock()
-        (self.folder / "outside").write_bytes(pickle.dumps(self.outside))
+        # Several threads may come to a place at once, and one of them is killed there.
+        whole = self.folder / f"outside.{threading.get_ident()}"
+        whole.write_bytes(pickle.dumps(self.outside))
+        whole.replace(self.folder / "outside")
 
     def agent(self, name: str) -> ScriptedAgent:
         """Return the agent's process on a machine."""
@@ -231,10 +236,17 @@ def found(folder: Path, **settings: dict[str, Any]) -> None:
     (folder / "home" / "run").mkdir(parents=True)
     (folder / "home" / "artifacts").mkdir()
     (folder / "home" / "config.toml").write_text("")
-    engines = open_engines(database_url(folder / "home", None))
-    migrate.upgrade(engines.writer)
-    engines.dispose()
+    (folder / "home" / "ringrift.db").write_bytes(_empty_database())
     (folder / "outside").write_bytes(pickle.dumps(Outside(notes={"settings": settings})))
+
+
+@cache
+def _empty_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        engines = open_engines(database_url(Path(folder), None))
+        migrate.upgrade(engines.writer)
+        engines.dispose()
+        return (Path(folder) / "ringrift.db").read_bytes()
 
 
 def play(folder: Path, act: Act, watch: Watch, *, checked: bool = True) -> None:

@@ -11,12 +11,7 @@ from tests.failpoints.places import names
 from tests.failpoints.run import ALL, played, quiet
 
 MOMENTS = ("before", "after")
-BEFORE = {"agent.result", "artifact.publish", "backup.verified", "champion.promote", "host.apply"}
-"""Names that are killed at both moments here; `make failpoints` does it for all, at every arrival.
-
-Before a commit nothing has happened yet; after it nobody has heard of it: that is where things get lost.
-"""
-PLACES = [(name, moment) for name in names() for moment in MOMENTS if moment == "after" or name in BEFORE]
+PLACES = [(name, moment) for name in names() for moment in MOMENTS]
 
 
 @pytest.fixture(scope="module")

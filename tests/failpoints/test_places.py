@@ -29,7 +29,6 @@ UNNAMED = {
     "ringrift/control/artifacts.py:finish partial.unlink": TEMPORARY,
     "ringrift/control/artifacts.py:_cached temporary.unlink": TEMPORARY,
     "ringrift/control/artifacts.py:delete self._cache / sha256.unlink": INSIDE,
-    "ringrift/control/artifacts.py:_set_aside temporary.replace": INSIDE,
     "ringrift/control/backup/make.py:carry_out copy.unlink": TEMPORARY,
     "ringrift/control/backup/manifest.py:write_manifest temporary.write_bytes": TEMPORARY,
     "ringrift/control/backup/manifest.py:write_manifest temporary.unlink": TEMPORARY,

@@ -49,9 +49,10 @@ async def take(stage: Stage, name: str, *kinds: str) -> None:
         if machine.held is None:
             machine.held = (await stage.agent(name).lease(*kinds)).assignment
         if machine.held is None:
-            # The time of a lease passes while the controller listens.
-            over = f"UPDATE assignment SET expires_at = {stage.clock() - 0.001}"
-            stage.sql(f"{over} WHERE agent = '{machine.agent}'")
+            # The time of a lease passes while the controller listens, and the agent beats without it.
+            over = f"began_at = began_at - 60, expires_at = {stage.clock() - 0.001}"
+            stage.sql(f"UPDATE assignment SET {over} WHERE agent = '{machine.agent}'")
+            await stage.beat(name)
         return machine.held is not None
 
     await stage.until(held, "leases")

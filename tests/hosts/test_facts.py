@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.files import write_json
+from agents.settings import Layout, erase_token, load_settings
 from hosts.fact_script import probe
 from hosts.facts import Question, extract, gather, parse
 from hosts.layout import check_root
@@ -118,6 +120,18 @@ async def test_a_real_host_is_looked_at(remote, host):
     assert 0 < facts.ram_bytes <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert facts.disk_total_bytes > facts.disk_free_kib * 1024 > 0
     assert facts.boot == (await gather(remote, question)).boot
+
+
+async def test_a_look_tells_the_hash_of_the_settings_that_an_agent_would_be_started_with(remote, host):
+    question, layout = Question(root=str(host.root), python=sys.executable), Layout(host.root)
+    assert (await gather(remote, question)).agent.settings is None
+    layout.prepare()
+    for settings in ({"host": "alpha", "disk_percent": [70, 85, 92.5]}, {"host": "alpha", "unknown": "ä"}):
+        write_json(layout.settings, settings | {"token": "a" * 20})
+        wanted = load_settings(layout).config_hash
+        assert (await gather(remote, question)).agent.settings == wanted
+        erase_token(layout)
+        assert load_settings(layout).config_hash == wanted
 
 
 async def test_a_look_agrees_with_pip_about_every_version(remote, host):

@@ -21,6 +21,7 @@ from inference.watch import Watcher
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import dump_game
+from tests.security.listening import listening
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -79,6 +80,7 @@ def test_a_wrong_setting_is_one_clear_line(arguments, environment, says):
 def test_without_models_the_service_runs_unhealthy_and_levels_without_a_net_answer(start_service, tmp_path):
     service = start_service(tmp_path / "nothing")
     service.wait_for(lambda: "manifest" in service.health()["issues"][0], "the first look")
+    assert listening(service.process.pid) == {f"tcp {service.url.removeprefix('http://')}"}
     answer = httpx.get(f"{service.url}/health")
     assert answer.status_code == 503
     assert answer.json()["status"] == "unhealthy"

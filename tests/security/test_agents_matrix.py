@@ -61,7 +61,7 @@ async def served(world: World, folder: Path) -> AsyncIterator[httpx.AsyncClient]
         listener.listen(8)
         transport = httpx.AsyncHTTPTransport(uds=str(folder / "s"))
         async with (
-            _serving(world.agents_app, listener, agent_protocol(world.agents_app)),
+            _serving(world.agents_app, listener, agent_protocol(world.context)),
             httpx.AsyncClient(transport=transport, base_url="http://c") as http,
         ):
             yield http
@@ -69,7 +69,7 @@ async def served(world: World, folder: Path) -> AsyncIterator[httpx.AsyncClient]
 
 def test_every_route_of_the_agents_api_is_written_down_and_the_short_way_has_no_other(world: World) -> None:
     assert routes(world.agents_app) == SIGNED | OPEN, "write the route down: who may ask it?"
-    short = {("POST", path.decode()) for path in agent_protocol(world.agents_app).paths}
+    short = {("POST", path.decode()) for path in agent_protocol(world.context).paths}
     assert short <= SIGNED, "enrolment goes the long way"
 
 

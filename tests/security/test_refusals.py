@@ -14,11 +14,17 @@ ROOMS = ("ringrift", "hosts", "agents", "inference", "tui", "alembic")
 Rule = Callable[[ast.Module], Iterator[ast.AST]]
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """Yield every call with the dotted name of what is called."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func), node
+@cache
+def calls(tree: ast.AST) -> list[tuple[str, ast.Call]]:
+    """Return every call with the dotted name of what is called."""
+    return [(dotted(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def dotted(node: ast.expr) -> str:
+    """Return `a.b.c`; to unparse it takes ten times as long."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ast.unparse(node)
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:

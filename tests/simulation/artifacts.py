@@ -34,6 +34,9 @@ class SimArtifacts:
         """Nothing lies about."""
         return 0
 
+    async def remove_unclaimed(self, seconds: float) -> None:
+        """There is no bucket."""
+
     async def existing(self, sha256: str) -> Path:
         """Return where an artifact would be; `NotFound` when nobody put it."""
         if sha256 not in self.held:

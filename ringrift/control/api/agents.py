@@ -24,9 +24,9 @@ def agents_app(context: Context) -> FastAPI:
     """
     app = FastAPI(title="RingRift agents' API", docs_url=None, redoc_url=None, openapi_url=None)
     errors.install(app)
-    app.state.context, app.state.window = context, BeatWindow(context)
+    app.state.context = context
     _first_contact(app, context)
-    for path, answer in answers(context, app.state.window).items():
+    for path, answer in answers(context, BeatWindow(context)).items():
         _work_route(app, context, path, answer)
     transfers.add_routes(app, context)
     return app

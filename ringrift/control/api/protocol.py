@@ -8,15 +8,15 @@ that (another path, chunked, cut off oddly, malformed) goes the long way, which 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import h11
-from fastapi import FastAPI
 from pydantic import BaseModel
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
-from ringrift.control.api import errors
+from ringrift.control.api import statuses
 from ringrift.control.api.beating import BeatWindow
 from ringrift.control.api.signatures import caller, open_session, parse
 from ringrift.control.api.work import Answer as WorkAnswer
@@ -46,7 +46,7 @@ class AgentProtocol(H11Protocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._held = b""
-        self._busy = False
+        self._busy = self._strayed = False
 
     def data_received(self, data: bytes) -> None:
         """Answer what is ours, hand on what is not, hold what is not whole yet."""
@@ -58,11 +58,12 @@ class AgentProtocol(H11Protocol):
             if len(data) > _LARGEST:
                 self.transport.pause_reading()
             return
-        if not self._between_requests():
+        if self._strayed and not self._between_requests():
             super().data_received(data)
             return
         request = _whole_request(data, self.paths, self.largest)
         if request is None:
+            self._strayed = True
             super().data_received(data)
         elif isinstance(request, int):
             self._held = data
@@ -99,11 +100,11 @@ class AgentProtocol(H11Protocol):
 
     def fail(self, error: Exception) -> None:
         """Answer with an error."""
-        answer = errors.reply_any(error, "a request of an agent")
-        more = b"".join(
-            b"%b: %b\r\n" % item for item in answer.raw_headers if item[0].startswith(b"x-ringrift")
-        )
-        self.reply(answer.status_code, bytes(answer.body), more)
+        known = statuses.told(error, "a request of an agent")
+        more = "".join(f"{name}: {value}\r\n" for name, value in statuses.headers_of(known).items())
+        # As the long way writes it: the two are not told apart.
+        body = json.dumps(statuses.body_of(known), ensure_ascii=False, separators=(",", ":"))
+        self.reply(statuses.status_of(known), body.encode(), more.encode())
 
 
 def _whole_request(
@@ -125,7 +126,7 @@ def _whole_request(
     for item in data[len(line) + 2 : end].decode("latin-1").split("\r\n"):
         name, colon, value = item.partition(":")
         name = name.lower()
-        if not colon or name in headers or name in _FRAMING or name != name.strip():
+        if not colon or name in headers or name in _FRAMING or " " in name or not item.isprintable():
             return None
         headers[name] = value.strip()
     length = headers.get("content-length", "")
@@ -139,12 +140,12 @@ def _whole_request(
     return (answer, headers, data[end + 4 : whole], whole) if len(data) >= whole else 0
 
 
-def agent_protocol(app: FastAPI) -> type[AgentProtocol]:
-    """Return the protocol class that answers for the agents' `app`."""
-    context: Context = app.state.context
-    table = answers(context, app.state.window)
+def agent_protocol(context: Context) -> type[AgentProtocol]:
+    """Return the protocol class that answers most requests of agents; the others go to the server's app."""
+    window = BeatWindow(context)
+    table = answers(context, window)
     paths = {path.encode(): _work(path, function) for path, function in table.items()}
-    paths |= {BEAT.encode(): _beat(app.state.window), SESSION.encode(): _hello}
+    paths |= {BEAT.encode(): _beat(window), SESSION.encode(): _hello}
     largest = min(_LARGEST, context.settings.limits.body_bytes)
     return type("AgentProtocol", (AgentProtocol,), {"context": context, "paths": paths, "largest": largest})
 

@@ -20,7 +20,7 @@ from sqlmodel import Session
 from starlette.requests import ClientDisconnect
 
 from ringrift.control.api.signatures import bounded_body, signed_body, signed_upload
-from ringrift.control.artifacts import Unfit, key_of
+from ringrift.control.artifacts import STAGED, Unfit, key_of
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store.artifacts import (
     note_artifact,
@@ -158,6 +158,7 @@ def _bucket(app: FastAPI, context: Context) -> None:
         key, objects = _staged(sha256, agent), context.artifacts.objects
         if objects.local(key) is not None:
             raise Refused("the artifacts are in a folder", hint="put the file here")
+        await _require_put(context, request, agent)
         try:
             size = await context.artifacts.put(sha256, objects.read(key), await objects.size(key))
         except Unfit as error:
@@ -181,6 +182,6 @@ def _require_right(session: Session, agent: str, shown: str, method: str, sha256
 
 
 def _staged(sha256: str, agent: str) -> str:
-    """Return where an agent may put a file: apart from the artifacts, since nobody has hashed it yet."""
+    """Return where an agent may put a file."""
     key_of(sha256)
-    return f"staged/{sha256}.{agent}"
+    return f"{STAGED}/{sha256}.{agent}"

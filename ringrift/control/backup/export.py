@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, column, func, select, table, text, update
+from sqlalchemy import Column, Connection, Table, column, func, inspect, select, table, text, update
+from sqlalchemy.exc import OperationalError, StatementError
 from sqlalchemy.types import NullType
 from sqlmodel import Session, SQLModel
 
@@ -25,6 +27,10 @@ from ringrift.errors import CorruptData, EnvironmentProblem
 _ROWS = 2000
 """Rows that are read or written at a time."""
 _LEVEL = 1
+_LINE = 64 << 20
+"""Characters of a row, and of the rows that are held at a time: what comes out of an archive has no end."""
+_WRONG = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError, OverflowError,
+          StatementError)  # fmt: skip
 
 
 def write_rows(session: Session, path: Path) -> int:
@@ -43,25 +49,33 @@ def write_rows(session: Session, path: Path) -> int:
     return count
 
 
-def read_rows(connection: Connection, path: Path) -> int:
-    """Insert every row of a file into empty tables; return their number. The caller commits.
+def read_rows(connection: Connection, path: Path, rows: int) -> None:
+    """Insert the `rows` rows of a file into empty tables. The caller commits.
 
-    Raises `CorruptData` for a file that `write_rows` did not write.
+    Raises `CorruptData` for a file that `write_rows` did not write, and for another number of rows.
     """
     count, parents = 0, []
+    known = _columns(connection)
     try:
-        for target, batch in _batches(path):
+        for target, batch in _batches(path, known):
             parents += _without_parents(target.name, batch)
             connection.execute(target.insert(), batch)
             count += len(batch)
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise CorruptData(f"{path.name} is not a copy of a database: {error}") from None
+            if count > rows:
+                break
+    except OperationalError:
+        raise
+    except _WRONG as error:
+        words = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+        raise CorruptData(f"{path.name} is not a copy of a database: {words}") from None
+    if count != rows:
+        more = "more" if count > rows else str(count)
+        raise CorruptData(f"the copy of the database has {more} rows, not {rows}")
     for target, values in parents:
         keys = [target.c[each.name] == values.pop(each.name) for each in target.primary_key]
         connection.execute(update(target).where(*keys).values(values))
     if connection.dialect.name == "postgresql":
         _continue_numbers(connection)
-    return count
 
 
 def is_empty(connection: Connection) -> bool:
@@ -72,21 +86,32 @@ def is_empty(connection: Connection) -> bool:
     )
 
 
-def _batches(path: Path) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
-    """Yield rows by table, at most `_ROWS` at a time."""
-    target, names, batch = None, list[str](), list[dict[str, Any]]()
+def _columns(connection: Connection) -> dict[str, set[str]]:
+    """Return the columns of every table that a backup may fill."""
+    found = inspect(connection)
+    names = set(found.get_table_names()) - {"alembic_version"}
+    return {name: {each["name"] for each in found.get_columns(name)} for name in names}
+
+
+def _batches(path: Path, known: Mapping[str, set[str]]) -> Iterator[tuple[Any, list[dict[str, Any]]]]:
+    """Yield rows by table, at most `_ROWS` and `_LINE` characters at a time."""
+    target, names, batch, size = None, list[str](), list[dict[str, Any]](), 0
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            item = json.loads(line)
+        while line := file.readline(_LINE):
+            item, size = json.loads(line), size + len(line)
             if isinstance(item, dict):
                 if batch:
                     yield target, batch
+                if not known.get(item["table"], set()) >= set(item["columns"]):
+                    raise ValueError(f"there is no table {item['table']!r} with these columns")
                 target, names, batch = _insertable(item["table"], item["columns"]), item["columns"], []
                 continue
+            if target is None:
+                raise ValueError("a row of no table")
             batch.append(dict(zip(names, item, strict=True)))
-            if len(batch) == _ROWS:
+            if len(batch) == _ROWS or size > _LINE:
                 yield target, batch
-                batch = []
+                batch, size = [], 0
     if batch:
         yield target, batch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import ringrift
 from ringrift.control.artifacts import key_of
 from ringrift.control.backup.export import require_revision, write_rows
 from ringrift.control.backup.manifest import (
+    DATABASES,
     Manifest,
     Part,
     artifact_key,
@@ -35,8 +37,8 @@ from ringrift.failpoints import side_effect
 T = TypeVar("T")
 AT_ONCE = 8
 """Files that are copied at a time."""
-_SETTINGS = ("config.toml",)
-_KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token")
+SETTINGS = ("config.toml",)
+KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ async def carry_out(context: Context, identity: str) -> None:
         place = open_objects(row.place)
         manifest, missing = await _copy(context, row, place, copy)
         digest = await write_manifest(place, manifest, context.home / "run")
+        # While the row runs, no other backup puts files there that no manifest names yet.
+        await prune(place, context.settings.backup.keep)
         reason = f"{len(missing)} artifacts are lost or damaged: {missing[0][:12]} ..." if missing else ""
         size, count = manifest.size, len(manifest.artifacts)
         await context.store.write(
@@ -62,7 +66,6 @@ async def carry_out(context: Context, identity: str) -> None:
                 s, identity, size=size, artifacts=count, sha256=digest, reason=reason
             ),
         )
-        await prune(place, context.settings.backup.keep)
     except RingRiftError as error:
         reason = error.line()
         await context.store.write("backup.failed", lambda s: backups.close_backup(s, identity, reason=reason))
@@ -77,8 +80,9 @@ async def _copy(context: Context, row: Backup, place: Objects, copy: Path) -> tu
     revision = require_revision(await asyncio.to_thread(migrate.revision, context.store.engines.reader))
     with side_effect("backup.export"):
         snapshot = await context.store.read(lambda s: _snapshot(s, copy))
-    database = await _store(place, f"databases/{row.id}.jsonl.gz", copy)
-    names = (*_SETTINGS, *_KEYS) if row.keys else _SETTINGS
+    # Every try has a name of its own: what a manifest of an earlier try names stays as it is.
+    database = await _store(place, f"{DATABASES}/{row.id}.{secrets.token_hex(4)}.jsonl.gz", copy)
+    names = (*SETTINGS, *KEYS) if row.keys else SETTINGS
     present = [name for name in names if (context.home / name).is_file()]
     files = [await _file(place, context.home, name) for name in present]
     lost = await _artifacts(context, place, snapshot.artifacts)
@@ -142,15 +146,19 @@ async def _artifact(context: Context, place: Objects, sha256: str) -> str | None
 
 
 async def prune(place: Objects, keep: int) -> None:
-    """Remove backups beyond the newest `keep`, and artifacts that no kept one names."""
+    """Remove backups beyond the newest `keep`, and what no kept one names."""
     found = await _last_tries(place)
     old = set(superfluous([manifest.id for _, manifest in found], keep))
     for digest, manifest in found:
         if manifest.id in old:
             await delete_manifest(place, digest, manifest)
+    left = [manifest for _, manifest in found if manifest.id not in old]
+    copies = {manifest.database.key for manifest in left}
+    for key in [entry.key async for entry in place.list(DATABASES) if entry.key not in copies]:
+        await place.delete(key)
     if not old:
         return
-    kept = [manifest.artifacts for _, manifest in found if manifest.id not in old]
+    kept = [manifest.artifacts for manifest in left]
     stored = [entry.key.rpartition("/")[2] async for entry in place.list("artifacts")]
     for sha256 in unreferenced(stored, kept):
         await place.delete(artifact_key(sha256))

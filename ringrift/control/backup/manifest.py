@@ -1,7 +1,7 @@
 """What a backup consists of: a manifest that names every file with its SHA-256 and size.
 
 manifests/<id>.<sha256 of the manifest>.json     written last: what has one is complete
-databases/<id>.jsonl.gz
+databases/<id>.<random>.jsonl.gz                 one for every try
 files/<sha256>                                   settings; keys where they were asked for
 artifacts/<aa>/<sha256>                          shared by all backups of the place
 """
@@ -21,6 +21,9 @@ from ringrift.errors import CorruptData, NotFound
 from ringrift.protocol.types import Sha256, Wire
 
 FOLDER = "manifests"
+DATABASES = "databases"
+LARGEST = 256 << 20
+"""Bytes of a manifest: three million artifacts."""
 
 
 class Part(Wire):
@@ -101,6 +104,8 @@ async def delete_manifest(place: Objects, digest: str, manifest: Manifest) -> No
 
 
 async def _read(place: Objects, key: str) -> tuple[str, Manifest]:
+    if (await place.size(key) or 0) > LARGEST:
+        raise CorruptData(f"{key} in {place.name} is too large for a manifest")
     data = b"".join([chunk async for chunk in place.read(key)])
     digest = hashlib.sha256(data).hexdigest()
     try:

@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from ringrift.control import home as homes
 from ringrift.control.artifacts import ArtifactStore, key_of, open_artifacts
 from ringrift.control.backup.export import is_empty, read_rows
-from ringrift.control.backup.make import each
+from ringrift.control.backup.make import KEYS, SETTINGS, each
 from ringrift.control.backup.manifest import Manifest, Part, artifact_key, find_manifest
 from ringrift.control.objects import Objects, digest_of, disk_problem, file_digest, flush_folder, open_objects
 from ringrift.control.settings import LimitSettings
@@ -72,7 +72,7 @@ async def restore(
             say(f"database: {manifest.rows} rows")
             await _database(place, manifest, digest, engines, home)
             say(f"artifacts: {len(manifest.artifacts)}")
-            await each(manifest.artifacts, lambda sha: _artifact(place, store, sha))
+            await each(manifest.artifacts, lambda sha: _artifact(place, store, sha, manifest.artifacts[sha]))
             for part in manifest.files:
                 await _file(place, part, home)
             say("checking the audit chain")
@@ -156,22 +156,20 @@ def _import(engines: Engines, manifest: Manifest, digest: str, copy: Path) -> No
         migrate.downgrade(engines.writer, "base")
     migrate.upgrade(engines.writer, manifest.revision)
     with side_effect("restore.rows"), engines.writer.begin() as connection:
-        rows = read_rows(connection, copy)
-        if rows != manifest.rows:
-            raise CorruptData(f"the copy of the database has {rows} rows, not {manifest.rows}")
+        read_rows(connection, copy, manifest.rows)
         session = Session(connection)
         session.merge(Setting(key=_RESTORED, value={"manifest": digest, "backup": manifest.id}))
         session.flush()
     migrate.upgrade(engines.writer)
 
 
-async def _artifact(place: Objects, store: ArtifactStore, sha256: str) -> None:
+async def _artifact(place: Objects, store: ArtifactStore, sha256: str, size: int) -> None:
     """Bring one artifact back and check its hash where it lies now; one that is there is only checked."""
     key = key_of(sha256)
     if await store.objects.size(key) is None:
         temporary = store.folder / "incoming" / secrets.token_hex(16)
         try:
-            await _fetch(place, Part(key=artifact_key(sha256), sha256=sha256, size=-1), temporary)
+            await _fetch(place, Part(key=artifact_key(sha256), sha256=sha256, size=size), temporary)
             await store.objects.put(key, temporary, move=True)
         finally:
             temporary.unlink(missing_ok=True)
@@ -184,9 +182,9 @@ async def _artifact(place: Objects, store: ArtifactStore, sha256: str) -> None:
 
 async def _file(place: Objects, part: Part, home: Path) -> None:
     """Bring back settings or keys, readable by nobody else."""
+    if part.name not in (*SETTINGS, *KEYS):
+        raise CorruptData(f"the backup names a file {part.name!r} that no backup has")
     target = home / part.name
-    if target.parent not in (home, home / "ssh") or part.name.startswith("."):
-        raise CorruptData(f"the backup names a file {part.name!r} that is none of a home")
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         await _fetch(place, part, temporary)
@@ -197,7 +195,9 @@ async def _file(place: Objects, part: Part, home: Path) -> None:
 
 
 async def _fetch(place: Objects, part: Part, target: Path) -> None:
-    """Copy a file of the place and check its hash."""
+    """Copy a file of the place; its size is checked before anything is written, then its hash."""
+    if await place.size(part.key) != part.size:
+        raise CorruptData(f"{part.key} in {place.name} is damaged or missing", hint="restore an older backup")
     with _private(target) as file:
         async for chunk in place.read(part.key):
             await asyncio.to_thread(file.write, chunk)

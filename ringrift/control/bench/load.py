@@ -11,9 +11,11 @@ import asyncio
 import base64
 import heapq
 import json
+import os
 import random
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +140,15 @@ class Load:
                 moment, number = heapq.heappop(due)
                 task = asyncio.create_task(self._beat(self.agents[number], moment, due))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(self.ended)
             await asyncio.sleep(0.002)
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """Note the end of a task; a fault of the load itself ends the process: no agent falls silent."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            traceback.print_exception(task.exception())
+            os._exit(1)
 
     async def _beat(self, agent: Agent, moment: float, due: list[tuple[float, int]]) -> None:
         try:
@@ -159,7 +168,8 @@ class Load:
             self._unheard -= 1
             if not self._unheard:
                 self.everyone.set()
-        heapq.heappush(due, (moment + BEAT_SECONDS * random.uniform(0.95, 1.05), agent.number))
+        # From the answer on, as the real agent counts: nobody beats twice to make up for a late answer.
+        heapq.heappush(due, (now + BEAT_SECONDS * random.uniform(0.95, 1.05), agent.number))
 
     async def results(self, seconds: float, start: int, stop: int, *, single: bool) -> dict[str, Any]:
         """Send units of the first agents for some seconds, as agents with a full spool do."""
@@ -189,6 +199,7 @@ class Load:
 async def main(load: Load) -> None:
     """Obey the commands on stdin until it ends."""
     beating = asyncio.create_task(load.beat_forever())
+    beating.add_done_callback(load.ended)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin

@@ -21,6 +21,8 @@ CONFIG = "hex8_2p"
 SHARDS = 10_000
 """Units of each job: enough that no assignment ends while it is measured."""
 _CHUNK = 2000
+_AGENTS = 500
+"""Of one transaction: Postgres ends one of ours that lets it wait for seconds."""
 
 
 def shard_of(agent: int, sequence: int) -> str:
@@ -48,16 +50,19 @@ async def seed(store: Store, agents: int, units: int, reporters: int) -> list[st
     if await store.read(lambda s: s.exec(select(Host.name).limit(1)).first()) is not None:
         raise Refused("the database is not empty", hint="name an empty one: the measurement fills it")
     secrets = [Ed25519PrivateKey.generate() for _ in range(agents)]
-    await store.write("bench.agents", lambda s: _add_agents(s, secrets))
+    for start in range(0, agents, _AGENTS):
+        numbers = range(start, min(start + _AGENTS, agents))
+        await store.write("bench.agents", lambda s, numbers=numbers: _add_agents(s, secrets, numbers))
     for start in range(0, reporters * units, _CHUNK):
         part = range(start, min(start + _CHUNK, reporters * units))
         await store.write("bench.artifacts", lambda s, part=part: _add_artifacts(s, part, units))
     return [key.private_bytes_raw().hex() for key in secrets]
 
 
-def _add_agents(session: Session, keys: list[Ed25519PrivateKey]) -> None:
-    time, numbers = now(session), range(len(keys))
-    public = [base64.b64encode(key.public_key().public_bytes_raw()).decode() for key in keys]
+def _add_agents(session: Session, keys: list[Ed25519PrivateKey], numbers: range) -> None:
+    time = now(session)
+    raw = {number: keys[number].public_key().public_bytes_raw() for number in numbers}
+    public = {number: base64.b64encode(key).decode() for number, key in raw.items()}
     rows: list[tuple[type[Any], Iterator[dict[str, Any]]]] = [
         (Host, (_host(number, time) for number in numbers)),
         (Agent, (_agent(number, public[number], time) for number in numbers)),

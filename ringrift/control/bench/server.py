@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
-from ringrift.control.app import run_controller
+from ringrift.control import collector
 from ringrift.control.domain.ports import Fleet, HostSpec
 from ringrift.errors import Unreachable
 
@@ -41,4 +41,7 @@ class ImaginedFleet:
 
 
 if __name__ == "__main__":
-    asyncio.run(run_controller(Path(sys.argv[1]), 0, cast(Fleet, ImaginedFleet())))
+    collector.rest()
+    from ringrift.control.app import run_controller
+
+    asyncio.run(run_controller(Path(sys.argv[1]), 0, cast(Fleet, ImaginedFleet()), ready=collector.begin))

@@ -10,6 +10,7 @@ from typing import Any
 
 GENESIS = "0" * 64
 """Digest that stands before the first row."""
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,7 @@ class ChainCheck:
 
 def digest(previous: str, entry: Entry) -> str:
     """Return SHA-256 over the previous digest and the row as canonical JSON."""
-    body = json.dumps(
-        [entry.id, entry.at, entry.actor, entry.action, entry.subject, entry.detail],
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=True,
-    )
+    body = _canonical([entry.id, entry.at, entry.actor, entry.action, entry.subject, entry.detail])
     return hashlib.sha256(f"{previous}\n{body}".encode()).hexdigest()
 
 

@@ -16,6 +16,11 @@ from ringrift.protocol.types import Name
 LARGEST = 4 << 20
 """Characters of a file."""
 MOST_HOSTS = 10_000
+_DEEPEST = 16
+_LONGEST = 3000
+"""Characters of one value: an RSA key of 16384 bits; and a number of so many can still be told."""
+_MOST = 500_000
+"""Events of the parser, one or two for each value."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,7 @@ def _document(text: str) -> dict[str, Any]:
     if len(text) > LARGEST:
         raise BadInput(f"inventory: it has more than {LARGEST >> 20} MiB")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
-            raise BadInput("inventory: aliases (*name) are not allowed", hint="write the values out")
+        _require_plain(text)
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -95,6 +99,19 @@ def _document(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadInput("inventory: it must be YAML with `schema_version` and `hosts`")
     return document
+
+
+def _require_plain(text: str) -> None:
+    """Refuse what would grow or take long when it is made into values."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise BadInput("inventory: aliases (*name) are not allowed", hint="write the values out")
+        long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST
+        if long or depth > _DEEPEST or count > _MOST:
+            what = f"a value of more than {_LONGEST} characters" if long else "too much in it"
+            raise BadInput(f"inventory: line {event.start_mark.line + 1}: {what}", hint="it lists hosts only")
 
 
 def _credentials(section: Any) -> dict[str, Credential]:

@@ -17,6 +17,16 @@ class Tries:
     crashes: Mapping[str, int] = field(default_factory=dict)
 
 
+def never_began(*, named: bool, same_start: bool, heard: float, beat_seconds: float) -> bool:
+    """Tell whether a try that vanished was never begun: the answer to its lease was lost on the way.
+
+    An agent names what it has in every heartbeat, also after a start. So it is enough that none named the try
+    (`named`) although the agent was started anew since the lease, or was heard for two intervals after it
+    (`heard` seconds). Of one that fell silent before that nothing is known: the job may have silenced it.
+    """
+    return not named and (not same_start or heard >= 2 * beat_seconds)
+
+
 def after_bad_end(tries: Tries, limit: int) -> Literal["queued", "failed", "quarantined"]:
     """Return the job's next state.
 

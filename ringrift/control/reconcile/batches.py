@@ -176,7 +176,7 @@ def note_looks(session: Session, batch_id: str, found: list[Look], settings: Set
     for look in found:
         row, host = rows[look.host], fleet.get_host(session, look.host)
         if look.plan is not None:
-            drift.note_look(session, host, look.plan)
+            drift.note_look(session, host, agents.get(host.name), look.plan)
         if row.state != "waiting" or row.plan_hash is not None:
             continue
         if look.plan is None:

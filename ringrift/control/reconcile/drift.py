@@ -73,8 +73,8 @@ def _note(session: Session, found: Look, settings: Settings) -> bool:
         host.drift_at = now(session)
         session.add(host)
         return False
-    drift.note_look(session, host, found.plan)
     agent = fleet.active_agent(session, host.name)
+    drift.note_look(session, host, agent, found.plan)
     down = settings.agents.down_seconds
     unchanged = drift.is_unchanged(host, agent, found.plan, now(session), down)
     if debts.pay(session, host.name, found.plan, unchanged=unchanged):

@@ -13,6 +13,7 @@ from ringrift.control.store import jobs
 
 _MARK = "mark"
 
+
 async def step(context: Context) -> bool:
     """Close every assignment past its lease or deadline, if the controller was there to hear its agent.
 

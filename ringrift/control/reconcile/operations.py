@@ -31,6 +31,8 @@ _ACTS: dict[str, Act] = {
 async def step(context: Context) -> bool:
     """Start what runs in the store but not here, one operation per host and at most 16 at once."""
     running = await context.store.read(operations.running_operations)
+    if not running:
+        return False
     busy = {key for key in context.flights if key.startswith("operation:")}
     started = False
     for operation in running:

@@ -20,6 +20,8 @@ from ringrift.errors import RingRiftError
 from ringrift.failpoints import side_effect
 
 _log = logging.getLogger("ringrift.recovery")
+_PARTS = 3
+"""The time of an agent to show a heartbeat is counted in so many parts."""
 
 
 async def step(context: Context) -> bool:
@@ -36,7 +38,7 @@ async def step(context: Context) -> bool:
 
 
 def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, float]]:
-    """Return ready hosts with an open tunnel whose agent is down, and was not restarted just now."""
+    """Return ready hosts with an open tunnel whose agent is down, and had a part of its time to beat."""
     time = now(session)
     heard = func.coalesce(Agent.beat_at, Agent.enrolled_at)
     restarted = col(Host.restarted_at)
@@ -45,7 +47,7 @@ def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, 
         .join(Agent, col(Agent.host) == col(Host.name))
         .where(col(Agent.revoked_at).is_(None), heard < time - settings.down_seconds)
         .where(col(Host.state).in_(("ready", "draining")), Host.tunnel == "open")
-        .where(restarted.is_(None) | (restarted < time - settings.restart_seconds))
+        .where(restarted.is_(None) | (restarted < time - settings.restart_seconds / _PARTS))
     )
     return [(host, time - at) for host, at in session.exec(query).all()]
 
@@ -53,15 +55,30 @@ def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, 
 def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
     chosen: list[HostSpec] = []
     for host, age in silent_hosts(session, settings):
+        if not _had_its_time(host, now(session), settings):
+            session.add(host)
+            continue
         if host.restarts >= settings.restarts:
             reason = f"its agent is silent ({age_text(age)}) after {host.restarts} restarts"
             fleet.quarantine(session, host, reason, settings.quarantine_seconds, CONTROLLER)
             continue
-        host.restarts, host.restarted_at = host.restarts + 1, now(session)
+        host.restarts, host.restarted_at, host.unanswered = host.restarts + 1, now(session), 0.0
         session.add(host)
         record(session, CONTROLLER, "agent.restart", host.name, attempt=host.restarts, silence=round(age))
         chosen.append(host_spec(session, host))
     return chosen
+
+
+def _had_its_time(host: Host, time: float, settings: AgentSettings) -> bool:
+    """Note how long an agent could have shown a heartbeat and did not; tell whether that was long enough.
+
+    Only time behind an open tunnel counts, and it is noted part by part: a controller that is killed again
+    and again comes to the end of it too.
+    """
+    if host.restarted_at is None:
+        return True
+    host.unanswered, host.restarted_at = host.unanswered + time - host.restarted_at, time
+    return host.unanswered >= settings.restart_seconds
 
 
 async def _restart(context: Context, spec: HostSpec) -> None:

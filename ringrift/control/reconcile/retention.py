@@ -48,6 +48,7 @@ async def run(context: Context) -> None:
     await converge("artifact.delete", context.store, decide, retention.remove)
     await _remove_files(context)
     await asyncio.to_thread(_tidy, context)
+    await context.artifacts.remove_unclaimed(context.settings.retention.leftover_hours * 3600)
     used = await context.store.read(lambda s: set(s.exec(select(Host.release)).all()))
     await asyncio.to_thread(_old_wheels, context.home / "releases", used)
 

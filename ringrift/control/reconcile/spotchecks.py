@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from sqlmodel import Session
 
 from ringrift.control.domain.spotchecks import Verdict
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
-from ringrift.control.settings import AgentSettings
 from ringrift.control.store import spotchecks
 from ringrift.control.store.tables import SpotCheck
+
+_AT_ONCE = 200
+"""Checks that one pass deals with."""
 
 
 async def step(context: Context) -> bool:
     """Ask for missing repetitions and close the checks that are decided."""
     settings = context.settings.agents
-    return await converge("spotcheck.judge", context.store, partial(decide, settings), apply)
+    found: list[str] | None = None
 
+    def decide(session: Session) -> list[tuple[SpotCheck, Verdict]]:
+        nonlocal found
+        # The writer decides again, but only about what a reader has found something to do for.
+        plan = spotchecks.verdicts(session, settings, found)[:_AT_ONCE]
+        found = [check.shard for check, _ in plan]
+        return plan
 
-def decide(settings: AgentSettings, session: Session) -> list[tuple[SpotCheck, Verdict]]:
-    """Return the open checks with what is to be done about them."""
-    return spotchecks.verdicts(session, settings)
+    return await converge("spotcheck.judge", context.store, decide, apply)
 
 
 def apply(session: Session, plan: list[tuple[SpotCheck, Verdict]]) -> None:

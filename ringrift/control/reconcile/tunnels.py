@@ -9,9 +9,10 @@ import time
 
 from sqlmodel import Session, col, select
 
+from ringrift.control.domain.ports import HostSpec
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import fleet
-from ringrift.control.store.hostspecs import host_spec
+from ringrift.control.store.hostspecs import host_spec, host_specs
 from ringrift.control.store.tables import Host
 from ringrift.errors import HostKeyChanged, RingRiftError
 
@@ -26,8 +27,11 @@ async def step(context: Context) -> bool:
     """Open missing tunnels, and close those of hosts that should have none."""
     wanted = set(await context.store.read(_wanted))
     held = {key.removeprefix(_PREFIX) for key in context.flights if key.startswith(_PREFIX)}
-    for name in sorted(wanted - held):
-        context.flights.start(_PREFIX + name, _keep(context, name))
+    if missing := wanted - held:
+        # All at once: of a whole fleet that comes back, one question for each host took longest.
+        specs = await context.store.read(lambda s: host_specs(s, missing))
+        for name in sorted(missing):
+            context.flights.start(_PREFIX + name, _keep(context, name, specs.get(name)))
     for name in sorted(held - wanted):
         await context.flights.stop(_PREFIX + name)
     return wanted != held
@@ -41,12 +45,13 @@ def _wanted(session: Session) -> list[str]:
     return list(session.exec(query).all())
 
 
-async def _keep(context: Context, name: str) -> None:
-    """Hold one host's tunnel until its key changes; every loss is noted with its reason."""
+async def _keep(context: Context, name: str, spec: HostSpec | RingRiftError | None) -> None:
+    """Hold one host's tunnel until its key changes, first by `spec`; every loss is noted with its reason."""
     pause = first = context.settings.limits.reconnect_seconds
     while True:
         began = time.monotonic()
-        blocked, reason = await _hold_once(context, name)
+        blocked, reason = await _hold_once(context, name, spec)
+        spec = None
         _log.info("tunnel to %s closed: %s", name, reason)
         await context.store.write(
             "tunnel.lost", lambda s, r=reason, b=blocked: fleet.tunnel_lost(s, name, r, blocked=b)
@@ -59,7 +64,7 @@ async def _keep(context: Context, name: str) -> None:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def _hold_once(context: Context, name: str) -> tuple[bool, str]:
+async def _hold_once(context: Context, name: str, spec: HostSpec | RingRiftError | None) -> tuple[bool, str]:
     """Hold the tunnel while it lasts; return whether a changed host key blocks it, and why it ended."""
 
     async def opened() -> None:
@@ -68,7 +73,10 @@ async def _hold_once(context: Context, name: str) -> tuple[bool, str]:
         context.wake()
 
     try:
-        spec = await context.store.read(lambda s: host_spec(s, fleet.get_host(s, name)))
+        if spec is None:
+            spec = await context.store.read(lambda s: host_spec(s, fleet.get_host(s, name)))
+        if isinstance(spec, RingRiftError):
+            raise spec
         await context.fleet.hold_tunnel(spec, context.agents_socket, opened)
     except HostKeyChanged as error:
         return True, error.message

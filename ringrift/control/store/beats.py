@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, Row
-from sqlmodel import Session, select
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
 
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store import jobs, throughput
 from ringrift.control.store.clock import now_sql
 from ringrift.control.store.events import record
+from ringrift.control.store.fixed import rows, run
 from ringrift.control.store.tables import Agent, Assignment
 from ringrift.errors import AccessRefused, NotFound, RingRiftError
 from ringrift.protocol.agent import BeatReply, BeatRequest, Progress, Rate, Standing
@@ -20,15 +20,17 @@ from ringrift.protocol.agent import BeatReply, BeatRequest, Progress, Rate, Stan
 STOPPING = ("draining", "quarantined", "retired")
 """Host states in which its agent finishes what runs and takes nothing new."""
 
-# Past SQLAlchemy's expressions a beat costs half; `?` is the mark of a parameter on every database (`_run`).
-_AGENTS = """SELECT agent.id, agent.revoked_at, agent.incarnation, host.name, host.state, host.restarts,
-host.restarted_at, {now} FROM agent JOIN host ON host.name = agent.host WHERE agent.id {named}"""
-_ASSIGNMENTS = """SELECT a.id, a.agent, a.state, a.epoch, a.expires_at, job.epoch AS newest
+_AGENTS = """SELECT agent.id, agent.revoked_at IS NULL, agent.incarnation, host.name, host.state,
+host.restarts > 0 OR host.restarted_at IS NOT NULL, {now}
+FROM agent JOIN host ON host.name = agent.host WHERE agent.id {named}"""
+_ASSIGNMENTS = """SELECT a.id, a.agent, a.state, a.epoch, job.epoch, a.expires_at
 FROM assignment AS a JOIN job ON job.id = a.job WHERE a.id {named}"""
 _NOTE_AGENT = """UPDATE agent SET beat_at = ?, version = ?, "release" = ?, telemetry = ?, spooled = ?,
 config_hash = ?, numeric_class = ?, refusal = ? WHERE id = ?"""
-_NOTE_PROGRESS = "UPDATE assignment SET expires_at = ?, done = ?, amount = ?, unit = ?, rate = ? WHERE id = ?"
-_CALM = "UPDATE host SET restarts = 0, restarted_at = NULL WHERE name = ?"
+_NOTE_PROGRESS = """UPDATE assignment SET begun = TRUE, expires_at = ?, done = ?, amount = ?, unit = ?,
+rate = ? WHERE id = ?"""
+_CALM = "UPDATE host SET restarts = 0, restarted_at = NULL, unanswered = 0 WHERE name = ?"
+_UNKNOWN = (False, "", "", "", False, 0.0)
 
 
 def get_agent(session: Session, agent_id: str) -> Agent:
@@ -74,60 +76,41 @@ def take_beats(
 def _take_round(
     session: Session, given: Sequence[tuple[str, BeatRequest]], settings: AgentSettings
 ) -> list[BeatReply | RingRiftError]:
-    known = {row[0]: row for row in _named(session, _AGENTS, [agent for agent, _ in given])}
-    time = next(iter(known.values())).time if known else 0.0
+    statement = _AGENTS.replace("{now}", now_sql(session.connection().dialect.name))
+    known = {row[0]: row[1:] for row in rows(session, statement, [agent for agent, _ in given])}
+    time = next(iter(known.values()))[-1] if known else 0.0
     for agent, request in given:
-        row = known.get(agent)
-        if row is not None and row.revoked_at is None and row.incarnation != request.incarnation:
+        has_access, incarnation = known.get(agent, (False, ""))[:2]
+        if has_access and incarnation != request.incarnation:
             _note_start(session, get_agent(session, agent), request, settings)
-    held = {
-        row[0]: row
-        for row in _named(
-            session, _ASSIGNMENTS, [item.assignment for _, told in given for item in told.running]
-        )
-    }
+    named = [item.assignment for _, told in given for item in told.running]
+    held = {row[0]: row[1:] for row in rows(session, _ASSIGNMENTS, named)}
     beaten: list[tuple[Any, ...]] = []
     progress: dict[str, tuple[Any, ...]] = {}
     calm: list[tuple[str]] = []
     rates: dict[str, list[Rate]] = {}
     answers: list[BeatReply | RingRiftError] = []
+    until = time + settings.lease_seconds
     for agent, request in given:
-        row = known.get(agent)
-        if row is None or row.revoked_at is not None:
+        has_access, _, host, state, restless, _ = known.get(agent, _UNKNOWN)
+        if not has_access:
             answers.append(AccessRefused("unknown agent", hint="provision its host again to enrol it"))
             continue
         beaten.append(_agent_values(agent, request, time))
-        if row.restarts or row.restarted_at is not None:
-            calm.append((row.name,))
+        if restless:
+            calm.append((host,))
         if request.rates:
-            rates[row.name] = request.rates
+            rates[host] = request.rates
         standing = [
-            _standing(agent, item, held.get(item.assignment), time + settings.lease_seconds, progress)
-            for item in request.running
+            _standing(agent, item, held.get(item.assignment), until, progress) for item in request.running
         ]
-        stop = row.state in STOPPING
+        stop = state in STOPPING
         answers.append(BeatReply(standing=standing, next_beat_seconds=settings.beat_seconds, stop=stop))
-    for statement, rows in ((_NOTE_AGENT, beaten), (_NOTE_PROGRESS, list(progress.values())), (_CALM, calm)):
-        if rows:
-            _run(session, statement, rows)
+    for update, values in ((_NOTE_AGENT, beaten), (_NOTE_PROGRESS, list(progress.values())), (_CALM, calm)):
+        if values:
+            run(session, update, values)
     throughput.take_rates(session, rates, time)
     return answers
-
-
-def _run(session: Session, statement: str, parameters: Any) -> CursorResult[Any]:
-    connection = session.connection()
-    text = statement if connection.dialect.paramstyle == "qmark" else statement.replace("?", "%s")
-    return connection.exec_driver_sql(text, parameters)
-
-
-def _named(session: Session, statement: str, names: list[str]) -> Sequence[Row[Any]]:
-    """Return the rows of these names, which are one parameter: any number of them is the same statement."""
-    if not names:
-        return []
-    dialect = session.connection().dialect.name
-    many = "IN (SELECT value FROM json_each(?))" if dialect == "sqlite" else "= ANY(?)"
-    text = statement.format(named=many, now=f"{now_sql(dialect)} AS time")
-    return _run(session, text, (json.dumps(names) if dialect == "sqlite" else names,)).all()
 
 
 def _agent_values(agent: str, request: BeatRequest, time: float) -> tuple[Any, ...]:
@@ -141,6 +124,8 @@ def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: 
     agent.incarnation = request.incarnation
     session.add(agent)
     kept = {item.assignment for item in request.running}
+    own = (Assignment.agent == agent.id, col(Assignment.id).in_(kept))
+    session.execute(sa.update(Assignment).where(*own).values(begun=True))
     query = select(Assignment).where(Assignment.agent == agent.id, Assignment.state == "running")
     for assignment in session.exec(query).all():
         if assignment.id in kept:
@@ -152,20 +137,22 @@ def _note_start(session: Session, agent: Agent, request: BeatRequest, settings: 
 
 
 def _standing(
-    agent: str, item: Progress, row: Row[Any] | None, expires_at: float, progress: dict[str, tuple[Any, ...]]
+    agent: str,
+    item: Progress,
+    row: tuple[Any, ...] | None,
+    until: float,
+    progress: dict[str, tuple[Any, ...]],
 ) -> Standing:
     """Answer for one assignment, and add what its row is to hold from now on to `progress`."""
-    alive = row is not None and _is_held(row, agent, item.epoch)
-    if row is not None and alive:
-        until = max(row.expires_at, expires_at)
-        name = item.assignment
-        progress[name] = until, item.done, item.total, item.unit[:40], item.rate, name
-    return Standing(assignment=item.assignment, epoch=item.epoch, alive=alive)
-
-
-def _is_held(row: Row[Any], agent: str, epoch: int) -> bool:
-    """Tell whether `agent` holds this assignment now: running, and of the job's newest epoch (P3)."""
-    return bool(row.agent == agent and row.state == "running" and row.newest == row.epoch == epoch)
+    name, epoch, alive = item.assignment, item.epoch, False
+    if row is not None:
+        owner, state, of_lease, newest, expires_at = row
+        # Held: running, and of the job's newest epoch (P3).
+        alive = owner == agent and state == "running" and newest == of_lease == epoch
+        if alive:
+            expires_at = max(expires_at, until)
+            progress[name] = expires_at, item.done, item.total, item.unit[:40], item.rate, name
+    return Standing(assignment=name, epoch=epoch, alive=alive)
 
 
 def held(session: Session, agent_id: str, assignment_id: str, epoch: int) -> Assignment | None:

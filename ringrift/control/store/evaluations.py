@@ -12,7 +12,7 @@ from ringrift.control.domain.states import EVALUATION, MODEL, advance
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.jobs import GIVEN_UP, OPEN, cancel_jobs
-from ringrift.control.store.tables import Evaluation, EvaluationBlock, Job, Model, Shard
+from ringrift.control.store.tables import Agent, Evaluation, EvaluationBlock, Job, Model, Result, Shard
 from ringrift.errors import NotFound
 from ringrift.learning.sprt import Verdict
 from ringrift.protocol.jobs import parse_spec, sequences
@@ -139,6 +139,31 @@ def close_evaluation(
         games=verdict.games,
         llr=round(verdict.llr, 4),
     )
+
+
+def withdraw_blocks(session: Session, host: str, since: float) -> tuple[dict[str, list[int]], list[str]]:
+    """Take out the blocks that a host reported after `since` from tests without a verdict.
+
+    They are asked for again. Returns them by test, and the decided tests that count such blocks: those stay.
+    """
+    query = (
+        select(EvaluationBlock, Evaluation.state)
+        .join(Evaluation, col(Evaluation.id) == col(EvaluationBlock.evaluation))
+        .join(Result, col(Result.id) == col(EvaluationBlock.result))
+        .join(Agent, col(Agent.id) == col(Result.agent))
+        .where(Agent.host == host, Result.received_at > since)
+        .order_by(col(EvaluationBlock.evaluation), col(EvaluationBlock.block))
+    )
+    withdrawn: dict[str, list[int]] = {}
+    decided: set[str] = set()
+    for block, state in session.exec(query).all():
+        if state in ("running", "superseded"):
+            withdrawn.setdefault(block.evaluation, []).append(block.block)
+            session.delete(block)
+        else:
+            decided.add(block.evaluation)
+    session.flush()
+    return withdrawn, sorted(decided)
 
 
 def latest_evaluation(session: Session, model: str, opponent: str) -> Evaluation | None:

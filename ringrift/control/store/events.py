@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from ringrift.control.domain.chain import GENESIS, ChainCheck, Entry, digest, verify
 from ringrift.control.store.clock import database_now, now
+from ringrift.control.store.fixed import insert_rows
 from ringrift.control.store.tables import Event, Setting
 
 HEAD = "audit.head"
@@ -19,7 +21,8 @@ CONTROLLER = "controller"
 
 _settings, _events = Setting.__table__, Event.__table__
 _HEAD = select(_settings.c.value, database_now()).where(_settings.c.key == HEAD)
-_APPEND = insert(_events)
+_COLUMNS = ("id", "at", "actor", "action", "subject", "detail", "digest")
+_document = json.JSONEncoder().encode
 _BEGIN = insert(_settings).values(key=bindparam("head"), value=bindparam("new_value"))
 _MOVE = update(_settings).where(_settings.c.key == bindparam("head")).values(value=bindparam("new_value"))
 
@@ -51,8 +54,8 @@ def record_all(session: Session, told: Sequence[Told]) -> None:
     for number, item in enumerate(told, last["id"] + 1):
         entry = Entry(number, at, item.actor, item.action, item.subject, item.detail)
         link = digest(link, entry)
-        rows.append({**vars(entry), "digest": link})
-    connection.execute(_APPEND, rows)
+        rows.append((number, at, item.actor, item.action, item.subject, _document(item.detail), link))
+    insert_rows(session, _events, _COLUMNS, rows)
     head = {"head": HEAD, "new_value": {"id": last["id"] + len(told), "digest": link}}
     connection.execute(_MOVE if row else _BEGIN, head)
 

@@ -7,15 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert
 from sqlalchemy.exc import DataError, DBAPIError
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from ringrift.control.domain.check import claims_differ
 from ringrift.control.domain.states import SHARD, advance
 from ringrift.control.store.clock import now
 from ringrift.control.store.engine import unfit_value
 from ringrift.control.store.events import CONTROLLER, Told, record, record_all
+from ringrift.control.store.fixed import insert_rows, rows
 from ringrift.control.store.tables import EvaluationBlock, Game, Model, Result, Shard
 from ringrift.errors import BadInput, RingRiftError
 from ringrift.protocol.agent import ResultReply
@@ -31,8 +31,22 @@ from ringrift.protocol.jobs import (
     parse_result,
 )
 
-_BATCH = 500
 _results, _shards, _games = (table.__table__ for table in (Result, Shard, Game))
+_RESULT = (
+    "job",
+    "sequence",
+    "assignment",
+    "agent",
+    "games_named",
+    "games_repeated",
+    "received_at",
+    "payload",
+)
+_SHARD = ("sha256", "config", "purpose", "state", "reason", "job", "sequence", "agent", "games", "positions")
+_SHARD += ("soft_target_share", "in_dataset", "received_at")
+_GAME = ("game_id", "winner", "plies", "decisions", "shard", "config", "purpose")
+_KNOWN_SHARDS = "SELECT sha256 FROM shard WHERE sha256 {named}"
+_KNOWN_GAMES = "SELECT game_id FROM game WHERE game_id {named}"
 Outcome = ResultReply | RingRiftError
 
 
@@ -96,19 +110,13 @@ def _write(session: Session, agent_id: str, units: Sequence[Unit]) -> None:
     time = now(session)
     repeated = _add_shards(session, agent_id, units, time)
     results = [
-        {
-            "job": unit.job.id,
-            "sequence": unit.sequence,
-            "assignment": unit.job.assignment,
-            "agent": agent_id,
-            "games_named": len(_played(unit)),
-            "games_repeated": repeated[index],
-            "received_at": time,
-            "payload": unit.payload.model_dump(mode="json"),
-        }
-        for index, unit in enumerate(units)
+        (
+            *(unit.job.id, unit.sequence, unit.job.assignment, agent_id, len(_played(unit)), repeats, time),
+            unit.payload.model_dump_json(),
+        )
+        for unit, repeats in zip(units, repeated, strict=True)
     ]
-    session.connection().execute(insert(_results), results)
+    insert_rows(session, _results, _RESULT, results)
     record_all(session, [_told(agent_id, unit) for unit in units])
 
 
@@ -129,10 +137,10 @@ def _add_shards(session: Session, agent_id: str, units: Sequence[Unit], time: fl
     made = [unit for unit in units if isinstance(unit.payload, (SelfplayResult, EvaluateResult))]
     if not made:
         return [0] * len(units)
-    there = those(session, Shard.sha256, [unit.payload.shard for unit in made])
-    known = those(session, Game.game_id, [game.game_id for unit in made for game in unit.payload.games])
-    shards: list[dict[str, Any]] = []
-    games: list[dict[str, Any]] = []
+    there = those(session, _KNOWN_SHARDS, [unit.payload.shard for unit in made])
+    known = those(session, _KNOWN_GAMES, [game.game_id for unit in made for game in unit.payload.games])
+    shards: list[tuple[Any, ...]] = []
+    games: list[tuple[Any, ...]] = []
     repeated: list[int] = []
     for unit in units:
         before, played = len(games), _played(unit)
@@ -144,43 +152,26 @@ def _add_shards(session: Session, agent_id: str, units: Sequence[Unit], time: fl
                 known.add(game.game_id)
                 games.append(_game_row(unit, game))
         repeated.append(len(played) - (len(games) - before))
-    for table, rows in ((_shards, shards), (_games, games)):
-        if rows:
-            session.connection().execute(insert(table), rows)
+    insert_rows(session, _shards, _SHARD, shards)
+    insert_rows(session, _games, _GAME, games)
     return repeated
 
 
-def those(session: Session, column: Any, names: Collection[str], *where: Any) -> set[str]:
-    """Return those of the names that the column has, in rows that fit."""
-    found: set[str] = set()
-    listed = list(names)
-    for start in range(0, len(listed), _BATCH):
-        query = select(column).where(column.in_(listed[start : start + _BATCH]), *where)
-        found.update(session.exec(query).all())
-    return found
+def those(session: Session, statement: str, names: Collection[str]) -> set[str]:
+    """Return those of the names that a SELECT of one column finds."""
+    return {row[0] for row in rows(session, statement, names)}
 
 
-def _shard_row(unit: Unit, agent_id: str, time: float) -> dict[str, Any]:
-    games = _played(unit)
-    return {
-        "sha256": unit.payload.shard,
-        "config": unit.job.config,
-        "purpose": _purpose(unit),
-        "state": "received",
-        "reason": "",
-        "job": unit.job.id,
-        "sequence": unit.sequence,
-        "agent": agent_id,
-        "games": len(games),
-        "positions": sum(game.decisions for game in games),
-        "soft_target_share": 0.0,
-        "in_dataset": False,
-        "received_at": time,
-    }
+def _shard_row(unit: Unit, agent_id: str, time: float) -> tuple[Any, ...]:
+    job, games = unit.job, _played(unit)
+    positions = sum(game.decisions for game in games)
+    made = (unit.payload.shard, job.config, _purpose(unit), "received", "", job.id, unit.sequence, agent_id)
+    return (*made, len(games), positions, 0.0, False, time)
 
 
-def _game_row(unit: Unit, game: GameResult) -> dict[str, Any]:
-    return {**vars(game), "shard": unit.payload.shard, "config": unit.job.config, "purpose": _purpose(unit)}
+def _game_row(unit: Unit, game: GameResult) -> tuple[Any, ...]:
+    shard, config = unit.payload.shard, unit.job.config
+    return game.game_id, game.winner, game.plies, game.decisions, shard, config, _purpose(unit)
 
 
 def _purpose(unit: Unit) -> str:
@@ -202,7 +193,7 @@ def _apply(session: Session, unit: Unit) -> None:
 def _add_block(session: Session, result: Result, payload: EvaluateResult) -> None:
     if session.get(EvaluationBlock, (payload.evaluation, payload.block)) is not None:
         return
-    if result.games_repeated:
+    if result.games_repeated and not _played_anew(session, payload):
         # Its shard is inspected against the first report only, and a game is evidence once (P2).
         raise BadInput(f"games: {result.games_repeated} of them were reported before, as other work")
     pairs = zip(payload.games, payload.candidate_seats, strict=True)
@@ -218,6 +209,25 @@ def _add_block(session: Session, result: Result, payload: EvaluateResult) -> Non
             winning_seats=won,
         )
     )
+
+
+def _played_anew(session: Session, payload: EvaluateResult) -> bool:
+    """Tell whether games that are known are those of a block that counts no more, and told the same again.
+
+    Then they belong to this shard from now on.
+    """
+    told = {game.game_id: (game.winner, game.plies, game.decisions) for game in payload.games}
+    counted = col(Game.shard).in_(select(EvaluationBlock.shard))
+    query = select(Game).where(col(Game.game_id).in_(told), Game.purpose == "evaluation", ~counted)
+    known = session.exec(query).all()
+    if len(told) < len(payload.games) or told != {
+        row.game_id: (row.winner, row.plies, row.decisions) for row in known
+    }:
+        return False
+    for row in known:
+        row.shard = payload.shard
+        session.add(row)
+    return True
 
 
 def _judge_shard(session: Session, payload: IngestResult) -> None:

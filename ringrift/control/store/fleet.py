@@ -88,7 +88,7 @@ def resume(session: Session, host: Host, actor: str) -> None:
     """Let a drained or quarantined host work again; `Refused` for a retired one."""
     if host.state == "retired":
         raise Refused(f"host {host.name} is retired", hint="add it again first")
-    host.draining, host.restarts, host.restarted_at = False, 0, None
+    host.draining, host.restarts, host.restarted_at, host.unanswered = False, 0, None, 0.0
     session.add(host)
     if host.state in ("draining", "quarantined"):
         set_state(session, host, reachable_state(session, host), "", actor)
@@ -114,7 +114,8 @@ _OPENED = (
 def tunnel_opened(session: Session, name: str) -> None:
     """Note that agents of this host can reach the controller from now on.
 
-    A silence until now says nothing about the agent: it gets the time of a restart to show a heartbeat (P7).
+    A silence until now says nothing about the agent: what is left of its time to show a heartbeat goes on, at
+    least a part of it (P7).
     It is looked at next, so that drift is named and debts are paid.
     """
     # All hosts of a fleet come back at once after a restart: no object is made for each.

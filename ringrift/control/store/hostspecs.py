@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlmodel import Session, select
 
 from ringrift.control.domain.inventory import JUMPS, trust_command
 from ringrift.control.domain.ports import HostSpec
 from ringrift.control.store.fleet import get_host
 from ringrift.control.store.tables import Host, HostAuthority, RevokedKey
-from ringrift.errors import Refused
+from ringrift.errors import Refused, RingRiftError
 
 
 def host_spec(session: Session, host: Host) -> HostSpec:
@@ -17,7 +19,25 @@ def host_spec(session: Session, host: Host) -> HostSpec:
     Raises `Refused` where nothing tells its machine from another one (no pinned key, no authority), and for
     one that is reached in a circle or through too many others.
     """
-    chain, (authorities, revoked) = _chain(session, host), _trusted(session)
+    return _checked(session, host, *_trusted(session))
+
+
+def host_specs(session: Session, names: Collection[str]) -> dict[str, HostSpec | RingRiftError]:
+    """Return how to log in to each of these hosts, or why that cannot be told."""
+    trusted, specs = _trusted(session), dict[str, HostSpec | RingRiftError]()
+    for host in session.exec(select(Host)).all():
+        if host.name in names:
+            try:
+                specs[host.name] = _checked(session, host, *trusted)
+            except RingRiftError as error:
+                specs[host.name] = error
+    return specs
+
+
+def _checked(
+    session: Session, host: Host, authorities: tuple[str, ...], revoked: tuple[str, ...]
+) -> HostSpec:
+    chain = _chain(session, host)
     for each in (host, *chain):
         if not each.host_key and not authorities:
             raise Refused(f"no host key of {each.name} is pinned", hint=trust_command(each.name))

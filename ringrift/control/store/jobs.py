@@ -206,20 +206,25 @@ def end_badly(
     """Close a try that failed or vanished and give its job the next chance, or none.
 
     A job whose units all have receipts is done, however its last try ended. A try that vanished with its
-    agent counts as crashed, unless the agent was taken away on purpose.
+    agent counts as crashed, unless the agent was taken away on purpose, or never began it.
     """
     job, agent = get_job(session, assignment.job), session.get(Agent, assignment.agent)
-    assignment.crashed |= how == "expired" and agent is not None and agent.revoked_at is None
+    lost = how == "expired" and agent is not None and poison.unbegun(assignment, agent, settings)
+    assignment.crashed |= how == "expired" and agent is not None and agent.revoked_at is None and not lost
+    reason = "the answer to its lease was lost: the agent never began it" if lost else reason
     end_assignment(session, assignment, how, reason)
     if job.state != "leased":
         return
     if complete(session, job):
         set_job(session, job, "succeeded", "")
         return
+    if lost:
+        set_job(session, job, "queued", reason)
+        return
     job.attempts += 1
     job.avoid = assignment.agent
     job.not_before = now(session) + settings.retry_seconds * job.attempts if how == "failed" else 0.0
-    state = after_bad_end(poison.tries_of(session, [job]).get(job.id, Tries()), settings.attempts)
+    state = after_bad_end(poison.tries_of(session, [job], settings).get(job.id, Tries()), settings.attempts)
     if state != "queued":
         job.log_tail = assignment.log_tail or poison.last_words(session, job)
     set_job(session, job, state, reason)

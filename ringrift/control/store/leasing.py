@@ -208,7 +208,8 @@ def waiting_jobs(session: Session, settings: AgentSettings) -> list[Waiting]:
 def as_waiting(session: Session, queued: Sequence[Job], settings: AgentSettings) -> list[Waiting]:
     """Return jobs as a decision looks at them, with the hosts that they avoid."""
     time = now(session)
-    tried = poison.tries_of(session, retried) if (retried := [job for job in queued if job.attempts]) else {}
+    retried = [job for job in queued if job.attempts]
+    tried = poison.tries_of(session, retried, settings) if retried else {}
     avoided = {job.avoid for job in queued if job.avoid}
     rows = (
         session.exec(select(Agent.id, Agent.host).where(col(Agent.id).in_(avoided))).all() if avoided else []

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import func
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.poison import Tries, host_fault
+from ringrift.control.domain.poison import Tries, host_fault, never_began
 from ringrift.control.domain.states import HOST
+from ringrift.control.settings import AgentSettings
 from ringrift.control.store import fleet
 from ringrift.control.store.clock import now
 from ringrift.control.store.tables import Agent, Assignment, HostStateRow, Job
@@ -17,25 +19,39 @@ from ringrift.control.store.tables import Agent, Assignment, HostStateRow, Job
 _DAY = 86_400.0
 
 
-def tries_of(session: Session, jobs: Sequence[Job]) -> dict[str, Tries]:
-    """Return how the tries of jobs ended since their last retry; jobs without a bad end are left out."""
+def tries_of(session: Session, jobs: Sequence[Job], settings: AgentSettings) -> dict[str, Tries]:
+    """Return how the tries of jobs ended since their last retry; jobs without a bad end are left out.
+
+    A try that vanished counts until its agent is heard again and turns out never to have begun it.
+    """
     since = {job.id: job.retried_epoch for job in jobs}
     session.flush()
     rows = session.exec(
-        select(Assignment.job, Assignment.epoch, Assignment.state, Assignment.crashed, Agent.host)
+        select(Assignment, Agent)
         .join(Agent, col(Agent.id) == col(Assignment.agent))
         .where(col(Assignment.job).in_(since), col(Assignment.state).in_(("failed", "expired")))
+        .options(defer(Assignment.log_tail), defer(Agent.telemetry))  # type: ignore[arg-type]
     ).all()
     failures: Counter[str] = Counter()
     crashes: dict[str, Counter[str]] = {}
-    for job, epoch, state, crashed, host in rows:
-        if epoch <= since[job]:
+    for row, agent in rows:
+        if row.epoch <= since[row.job]:
             continue
-        if crashed:
-            crashes.setdefault(job, Counter())[host] += 1
-        elif state == "failed":
-            failures[job] += 1
+        if row.state == "failed" and not row.crashed:
+            failures[row.job] += 1
+        elif row.crashed and (row.state == "failed" or not unbegun(row, agent, settings)):
+            crashes.setdefault(row.job, Counter())[agent.host] += 1
     return {job: Tries(failures[job], crashes.get(job, {})) for job in {*failures, *crashes}}
+
+
+def unbegun(row: Assignment, agent: Agent, settings: AgentSettings) -> bool:
+    """Tell whether an agent is known never to have begun a try that was handed to it."""
+    return never_began(
+        named=row.begun,
+        same_start=agent.incarnation == row.incarnation,
+        heard=(agent.beat_at or 0.0) - row.began_at,
+        beat_seconds=settings.beat_seconds,
+    )
 
 
 def last_words(session: Session, job: Job) -> str:

@@ -16,7 +16,7 @@ from ringrift.control.store.beats import get_agent
 from ringrift.control.store.clock import now
 from ringrift.control.store.credentials import require_credential
 from ringrift.control.store.filing import Outcome, ResultJob, Unit, take_all, those
-from ringrift.control.store.tables import Artifact, Assignment, Job, Result
+from ringrift.control.store.tables import Assignment, Job, Result
 from ringrift.errors import AccessRefused, Refused, RingRiftError
 from ringrift.protocol.agent import ResultReply, ResultRequest
 from ringrift.protocol.jobs import parse_spec
@@ -36,6 +36,8 @@ _RECEIPTS = columns(_results.c["job", "sequence"]).where(
     _results.c.job.in_(bindparam("jobs", expanding=True)),
     _results.c.sequence.in_(bindparam("sequences", expanding=True)),
 )
+
+_STORED = "SELECT sha256 FROM artifact WHERE deleted_at IS NULL AND sha256 {named}"
 
 _WANTED = ResultReply(accepted=True)
 
@@ -62,7 +64,7 @@ def accept_results(
     rows = _assignments_of(session, requests)
     named = {name for item in requests for name in item.artifacts}
     intake = _Intake(session, agent_id, _receipts_of(session, rows.values(), requests))
-    stored = those(session, Artifact.sha256, named, col(Artifact.deleted_at).is_(None))
+    stored = those(session, _STORED, named)
     specs = {row.job: parse_spec(row.spec) for row in rows.values()}
     for index, request in enumerate(requests):
         row = rows.get(request.assignment)
@@ -79,7 +81,9 @@ def accept_results(
     intake.settle()
     outcomes = [intake.outcomes[index] for index in range(len(requests))]
     brought = {
-        item.assignment for item, outcome in zip(requests, outcomes, strict=True) if outcome == _WANTED
+        item.assignment
+        for item, outcome in zip(requests, outcomes, strict=True)
+        if isinstance(outcome, ResultReply) and outcome.accepted and not outcome.duplicate
     }
     _extend(session, [rows[name] for name in brought], settings)
     return outcomes

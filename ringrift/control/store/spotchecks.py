@@ -13,6 +13,7 @@ from ringrift.control.domain.states import HOST, SHARD, advance
 from ringrift.control.settings import AgentSettings
 from ringrift.control.store import fleet, jobs
 from ringrift.control.store.clock import now
+from ringrift.control.store.evaluations import withdraw_blocks
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.tables import (
     Agent,
@@ -53,9 +54,13 @@ def _salt(session: Session) -> str:
     return str(row.value["salt"])
 
 
-def verdicts(session: Session, settings: AgentSettings) -> list[tuple[SpotCheck, Verdict]]:
-    """Return the open checks for which something is to be done, and what."""
+def verdicts(
+    session: Session, settings: AgentSettings, among: Sequence[str] | None = None
+) -> list[tuple[SpotCheck, Verdict]]:
+    """Return the open checks for which something is to be done, and what; only those of shards `among`."""
     query = select(SpotCheck).where(SpotCheck.state == "waiting").order_by(col(SpotCheck.made_at))
+    if among is not None:
+        query = query.where(col(SpotCheck.shard).in_(among))
     found = [(check, _verdict(session, check, settings)) for check in session.exec(query).all()]
     return [(check, verdict) for check, verdict in found if verdict.action != "wait"]
 
@@ -69,10 +74,12 @@ def _verdict(session: Session, check: SpotCheck, settings: AgentSettings) -> Ver
         return Verdict("unable", reason="its producer did not tell its numeric class")
     since = asked[-1].created_at if asked else check.made_at
     repetitions = [_repetition(session, job) for job in asked]
+    differs = any(item.same is False for item in repetitions)
     return judge_repetitions(
         check.host,
         repetitions,
-        third=bool(_peers(session, check, repetitions)),
+        # Of interest after a difference only, and dear: it looks at every host.
+        third=differs and bool(_peers(session, check, repetitions)),
         overdue=now(session) - since > settings.spot_check_seconds,
     )
 
@@ -153,14 +160,16 @@ def _ask(session: Session, check: SpotCheck) -> None:
 def _distrust(session: Session, name: str, reason: str) -> None:
     """Quarantine a host, take its work back, and refuse its self-play shards since its last good check.
 
-    Data sets that have such shards already are immutable; the audit row names them. Later ones leave the
-    shards out.
+    Its blocks of running tests are taken out. Data sets that have such shards and tests that counted such
+    blocks already are immutable; the audit row names them. Later data sets leave the shards out.
     """
     host = session.get(Host, name)
     if host is None:
         return
-    shards = unconfirmed_shards(session, name)
-    if not shards and host.state == "quarantined":
+    last = _last_good(session, name)
+    shards = unconfirmed_shards(session, name, last)
+    blocks, decided = withdraw_blocks(session, name, last)
+    if not shards and not blocks and host.state == "quarantined":
         return
     for shard in shards:
         shard.state = advance(SHARD, f"shard {shard.sha256[:12]}", shard.state, "refused")
@@ -176,15 +185,20 @@ def _distrust(session: Session, name: str, reason: str) -> None:
     for assignment in session.exec(running.where(Agent.host == name, Assignment.state == "running")).all():
         jobs.take_back(session, assignment, f"{name} is not trusted any more")
     detail = {"shards": names[:_NAMED], "refused": len(names), "datasets": datasets}
-    record(session, CONTROLLER, "host.distrusted", name, reason=reason, **detail)
+    tests = {"blocks": blocks, "decided": decided}
+    record(session, CONTROLLER, "host.distrusted", name, reason=reason, **detail, **tests)
     if "quarantined" in HOST[host.state]:
         fleet.set_state(session, host, "quarantined", reason)
 
 
-def unconfirmed_shards(session: Session, name: str) -> list[Shard]:
-    """Return the self-play shards of a host that no later good check speaks for, refused ones left out."""
+def _last_good(session: Session, name: str) -> float:
+    """Return when the newest shard of a host arrived that a check found good."""
     good = select(func.max(Shard.received_at)).join(SpotCheck, col(SpotCheck.shard) == col(Shard.sha256))
-    last = session.exec(good.where(SpotCheck.host == name, SpotCheck.state == "same")).one() or 0.0
+    return session.exec(good.where(SpotCheck.host == name, SpotCheck.state == "same")).one() or 0.0
+
+
+def unconfirmed_shards(session: Session, name: str, last: float) -> list[Shard]:
+    """Return the self-play shards of a host that arrived after the last good one, refused ones left out."""
     query = select(Shard).join(Agent, col(Agent.id) == col(Shard.agent))
     query = query.where(Agent.host == name, Shard.purpose == "selfplay", Shard.state != "refused")
     return list(session.exec(query.where(Shard.received_at > last).order_by(col(Shard.received_at))).all())

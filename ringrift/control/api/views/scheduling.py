@@ -59,7 +59,7 @@ def job_why(session: Session, job_id: str, settings: Settings) -> WhyView:
     job = jobs.get_job(session, job_id)
     detail = job_detail(session, job)
     load = fleet_load(session, settings.agents)
-    tries = poison.tries_of(session, [job]).get(job.id, Tries())
+    tries = poison.tries_of(session, [job], settings.agents).get(job.id, Tries())
     facts = JobFacts(
         id=job.id,
         kind=job.kind,

@@ -33,6 +33,8 @@ class Host(SQLModel, table=True):
     """Agent restarts since its last heartbeat."""
     restarted_at: float | None = seconds(default=None)
     """Since when its agent has time to show a heartbeat: its last restart, or the opening of the tunnel."""
+    unanswered: float = 0.0
+    """Seconds behind an open tunnel before that in which it showed none, since the last one or restart."""
     release: str | None = None
     """Release put there by the last provisioning; None before the first."""
     facts: dict[str, Any] = document(default_factory=dict)

@@ -72,6 +72,8 @@ class Assignment(SQLModel, table=True):
     log_tail: str = text(default="")
     crashed: bool = False
     """It failed by dying (a signal, no memory, no words) or vanished; counted towards poison."""
+    begun: bool = False
+    """A heartbeat of its agent has named it."""
     credential: str = ""
     """SHA-256 of the secret without which its results and files are refused."""
 
