@@ -491,6 +491,20 @@ class TestRecovery:
         await eventually(lambda: _restarts(world, 1))
         assert (await host(world))["state"] == "ready"
 
+    async def test_when_many_are_silent_at_once_a_few_are_restarted_and_the_others_later(
+        self, world: World
+    ) -> None:
+        """It may be the controller that hears late; and if it is not, all get their restart."""
+        agents = [await world.agent(f"host-{number}") for number in range(14)]
+        await self.fall_silent(world)
+        await world.reconcile("recovery", "recovery")
+        await eventually(lambda: _restarts(world, 10))
+        for agent in agents:
+            if agent.host in world.fleet.named("restart_agent"):
+                await agent.beat()
+        await world.reconcile("recovery")
+        await eventually(lambda: _restarts(world, 14))
+
     async def fall_silent(self, world: World) -> None:
         await world.write(lambda s: s.execute(text("UPDATE agent SET beat_at = 1")))
         await world.write(lambda s: s.execute(text("UPDATE host SET tunnel = 'open'")))

@@ -22,6 +22,9 @@ from ringrift.failpoints import side_effect
 _log = logging.getLogger("ringrift.recovery")
 _PARTS = 3
 """The time of an agent to show a heartbeat is counted in so many parts."""
+_AT_ONCE, _SHARE = 10, 0.05
+"""So many agents, or that share of all if it is more, are restarted within `restart_seconds`. When many are
+silent at once, it may be the controller that hears late (P8)."""
 
 
 async def step(context: Context) -> bool:
@@ -29,12 +32,12 @@ async def step(context: Context) -> bool:
     settings = context.settings.agents
     if not await context.store.read(lambda s: silent_hosts(s, settings)):
         return False
-    chosen = await context.store.write("recovery.choose", lambda s: _choose(s, settings))
+    chosen, changed = await context.store.write("recovery.choose", lambda s: _choose(s, settings))
     for spec in chosen:
         key = f"restart:{spec.name}"
         if key not in context.flights:
             context.flights.start(key, _restart(context, spec))
-    return True
+    return changed
 
 
 def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, float]]:
@@ -52,9 +55,13 @@ def silent_hosts(session: Session, settings: AgentSettings) -> list[tuple[Host, 
     return [(host, time - at) for host, at in session.exec(query).all()]
 
 
-def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
+def _choose(session: Session, settings: AgentSettings) -> tuple[list[HostSpec], bool]:
+    """Return the hosts whose agents are to be restarted now, and whether anything was written down."""
     chosen: list[HostSpec] = []
-    for host, age in silent_hosts(session, settings):
+    waiting = 0
+    free = _free(session, settings)
+    silent = sorted(silent_hosts(session, settings), key=lambda found: found[0].restarts)
+    for host, age in silent:
         if not _had_its_time(host, now(session), settings):
             session.add(host)
             continue
@@ -62,11 +69,22 @@ def _choose(session: Session, settings: AgentSettings) -> list[HostSpec]:
             reason = f"its agent is silent ({age_text(age)}) after {host.restarts} restarts"
             fleet.quarantine(session, host, reason, settings.quarantine_seconds, CONTROLLER)
             continue
+        if len(chosen) >= free:
+            waiting += 1
+            continue
         host.restarts, host.restarted_at, host.unanswered = host.restarts + 1, now(session), 0.0
         session.add(host)
         record(session, CONTROLLER, "agent.restart", host.name, attempt=host.restarts, silence=round(age))
         chosen.append(host_spec(session, host))
-    return chosen
+    return chosen, len(silent) > waiting
+
+
+def _free(session: Session, settings: AgentSettings) -> int:
+    """Return how many agents may be restarted now."""
+    heard = select(func.count()).select_from(Host).where(Host.tunnel == "open")
+    since = now(session) - settings.restart_seconds
+    recent = select(func.count()).select_from(Host).where(Host.restarts > 0, col(Host.restarted_at) > since)
+    return max(_AT_ONCE, int(session.exec(heard).one() * _SHARE)) - session.exec(recent).one()
 
 
 def _had_its_time(host: Host, time: float, settings: AgentSettings) -> bool:
