@@ -6,19 +6,18 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from inference.candidates import usable
 from inference.models import Model, ModelSet
-from inference.request import effective_seed, read_request
+from inference.request import AiMoveRequest, Malformed, MoveRequest, effective_seed, read_request
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import load_game
 from ringrift.notation.movejson import move_to_json
-from ringrift.players.base import Player, PlayerSpec, build_player
+from ringrift.players.base import Deadline, Player, PlayerSpec, build_player
 from ringrift.players.ladder import Level, clamp, level
 
 ANSWER_SECONDS = 25.0
@@ -46,52 +45,97 @@ class Players:
         return player
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What every reply tells of its request."""
+class Call:
+    """A request on its way: what it says, when it came, what was served then, how long somebody waits."""
 
-    arrived: float
-    difficulty: int
-    ai_type: str
+    def __init__(self, body: bytes, models: ModelSet, arrived: float) -> None:
+        """`arrived` is of `time.monotonic`."""
+        self.body = body
+        self.models = models
+        self.arrived = arrived
+        self.patience = Deadline(arrived + ANSWER_SECONDS)
 
-    def reply(self, move: dict[str, Any] | None, evaluation: float, model: Model | None) -> dict[str, Any]:
-        """Return the reply's body. `evaluation` is -1..1 from the asking seat's view."""
-        return {
-            "move": move,
-            "evaluation": evaluation if math.isfinite(evaluation) else 0.0,
-            "thinking_time_ms": max(0, round((time.monotonic() - self.arrived) * 1000)),
-            "difficulty": self.difficulty,
-            "ai_type": self.ai_type,
-            "model": model.sha256 if model else None,
-        }
+    def search_seconds(self, seconds: float) -> Deadline:
+        """Return the search's deadline: `seconds` from now if somebody waits as long, and never nothing."""
+        now = time.monotonic()
+        self.patience.end = max(now + _LEAST_SECONDS, min(now + seconds, self.patience.end))
+        return self.patience
 
 
-def answer_move(body: bytes, models: ModelSet, players: Players, arrived: float) -> dict[str, Any]:
-    """Answer the body of a `POST /move` that arrived at `arrived` (of `time.monotonic`).
+def answer_move(call: Call, players: Players) -> dict[str, Any]:
+    """Answer a `POST /move`.
 
-    Raises `BadInput` for a body or a position that is none, `NoModel` when the level's net is not loaded.
+    Raises `BadInput` for a body or a position that is none. Where the level's net is not loaded, a search
+    without one answers, and `ai_type` says so: after five refusals a game server asks nothing for a minute.
     """
-    request = read_request(body)
+    request = read_request(MoveRequest, call.body)
     game = load_game(request.game_state)
-    difficulty = clamp(request.difficulty)
-    wanted = level(difficulty, game.config)
-    asked = Asked(arrived, difficulty, wanted.ai_type)
-    if game.over or game.player != request.player_number or not len(game.legal()):
-        return asked.reply(None, 0.0, None)
-    model = models.of(game.config) if wanted.needs_model else None
-    seed = effective_seed(request, difficulty)
-    move, evaluation = _search(game, wanted, model, players, seed, arrived)
-    return asked.reply(move_to_json(game, move), evaluation, model)
+    wanted = level(clamp(request.difficulty), game.config)
+    seed = effective_seed(request.seed, request.game_state, wanted.difficulty, request.player_number)
+    wanted, model = _who(wanted, game.config, call.models)
+    move, evaluation = _answer(call, game, request.player_number, wanted, model, players, seed)
+    return {**_reply(call, wanted, move, evaluation), "model": model.sha256 if model and move else None}
+
+
+def answer_ai_move(call: Call, players: Players) -> dict[str, Any]:
+    """Answer a `POST /ai/move`; as `answer_move`, with the client's wish for a kind of player."""
+    request = read_request(AiMoveRequest, call.body)
+    game = load_game(request.game_state)
+    seat = request.player_number
+    if seat > game.config.players:
+        raise Malformed(
+            f"player_number {seat} exceeds the number of players ({game.config.players})", ("player_number",)
+        )
+    wanted = level(request.difficulty, game.config, request.ai_type)
+    seed = effective_seed(request.seed, request.game_state, wanted.difficulty, seat)
+    wanted, model = _who(wanted, game.config, call.models)
+    move, evaluation = _answer(call, game, seat, wanted, model, players, seed)
+    return {
+        **_reply(call, wanted, move, evaluation),
+        "heuristic_profile_id": None,
+        "use_neural_net": model is not None,
+        "nn_model_id": model.sha256 if model else None,
+        "nn_checkpoint": f"canonical_{game.config.key}.pth" if model else None,
+        "nnue_checkpoint": None,
+    }
+
+
+def _reply(call: Call, wanted: Level, move: dict[str, Any] | None, evaluation: float) -> dict[str, Any]:
+    """Return what both replies tell. `evaluation` is -1..1 from the asking seat's view."""
+    return {
+        "move": move,
+        "evaluation": evaluation if math.isfinite(evaluation) else 0.0,
+        "thinking_time_ms": max(0, round((time.monotonic() - call.arrived) * 1000)),
+        "difficulty": wanted.difficulty,
+        "ai_type": wanted.ai_type,
+    }
+
+
+def _who(wanted: Level, config: GameConfig, models: ModelSet) -> tuple[Level, Model | None]:
+    """Return who moves, and with which model; a search without a net where the net is not loaded."""
+    if not wanted.needs_model:
+        return wanted, None
+    model = models.models.get(config.key)
+    return (wanted, model) if model else (level(wanted.difficulty, config, "mcts"), None)
+
+
+def _answer(
+    call: Call, game: Game, seat: int, wanted: Level, model: Model | None, players: Players, seed: int
+) -> tuple[dict[str, Any] | None, float]:
+    """Return the move of a seat, None when it has none to make, and its evaluation."""
+    if game.over or game.player != seat or not len(game.legal()):
+        return None, 0.0
+    move, evaluation = _search(call, game, wanted, model, players, seed)
+    return move_to_json(game, move), evaluation
 
 
 def _search(
-    game: Game, wanted: Level, model: Model | None, players: Players, seed: int, arrived: float
+    call: Call, game: Game, wanted: Level, model: Model | None, players: Players, seed: int
 ) -> tuple[int, float]:
     """Return the move and its expected result for the mover, -1 lost to 1 won."""
     spec = wanted.with_model(model.sha256) if model else wanted.spec
     player = players.of(spec, game.config, model)
-    now = time.monotonic()
-    deadline = max(now + _LEAST_SECONDS, min(now + wanted.think_ms / 1000, arrived + ANSWER_SECONDS))
+    deadline = call.search_seconds(wanted.think_ms / 1000)
     found = player.search(game.states, np.array([seed], np.uint64), deadline=deadline)
     move = usable(int(found.moves[0]), found.policy[0], seed)
     return move, 2.0 * float(found.values[0, game.player - 1]) - 1.0

@@ -1,103 +1,106 @@
-"""The service's HTTP face: `POST /move`, `GET /health`, and what a newcomer or a probe looks for."""
+"""The service's HTTP face: moves, what else the game server asks, and what probes and operators look for."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
-import logging
-import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from starlette.requests import ClientDisconnect
+from fastapi.responses import JSONResponse
 
 import ringrift
-from inference.answer import Players, answer_move
-from inference.models import NoModel
-from inference.pool import Overloaded, SearchPool
-from inference.request import MAX_BODY, MoveRequest
+from inference.answer import Call, Players, answer_ai_move, answer_move
+from inference.choices import CHOICES, ChoiceRequest, answer_choice
+from inference.evaluate import (
+    EvaluateRequest,
+    PositionRequest,
+    RuleRequest,
+    answer_evaluate,
+    answer_position,
+    answer_rules,
+)
+from inference.metrics import Metrics
+from inference.pool import SearchPool
+from inference.probes import add_probes
+from inference.refusals import BodyTooLarge, add_refusals
+from inference.request import MAX_BODY, AiMoveRequest, MoveRequest
 from inference.watch import Watcher
-from ringrift.errors import RingRiftError, UsageError
-
-log = logging.getLogger("inference")
 
 SERVICE = "ringrift-inference"
-_DETAIL_LENGTH = 500
-_STATUS: tuple[tuple[type[RingRiftError], int], ...] = (
-    (NoModel, 503),
-    (Overloaded, 503),
-    (UsageError, 422),
-)
-
-
-class BodyTooLarge(UsageError):
-    """The request body is larger than any game."""
 
 
 def build_app(watcher: Watcher, pool: SearchPool) -> FastAPI:
     """Return the application; `watcher` tells what is served, `pool` runs the searches."""
     app = FastAPI(title=SERVICE, version=ringrift.__version__)
-    players = Players()
-
-    @app.post("/move", openapi_extra=_described_body())
-    async def move(request: Request) -> JSONResponse:
-        arrived = time.monotonic()
-        body = await _read_body(request)
-        models = watcher.serving.models
-        task = functools.partial(answer_move, body, models, players, arrived)
-        return JSONResponse(await pool.run(task))
-
-    @app.get("/health")
-    async def health() -> JSONResponse:
-        report = health_report(watcher)
-        return JSONResponse(report, 503 if report["issues"] else 200)
-
-    @app.get("/ready")
-    async def ready() -> JSONResponse:
-        issues = watcher.serving.issues
-        return JSONResponse({"ready": not issues}, 503 if issues else 200)
-
-    @app.get("/live")
-    async def live() -> dict[str, bool]:
-        return {"live": True}
-
-    @app.get("/")
-    async def root() -> dict[str, Any]:
-        return {
-            "service": SERVICE,
-            "version": ringrift.__version__,
-            "endpoints": ["/health", "/move", "/ready", "/live"],
-            "docs": "/docs",
-        }
-
-    app.add_exception_handler(RingRiftError, _refuse)
-    app.add_exception_handler(ClientDisconnect, _forget)
-    app.add_exception_handler(Exception, _fail)
+    metrics = Metrics()
+    _add_moves(app, watcher, pool, metrics)
+    _add_judgements(app, watcher, pool)
+    add_probes(app, watcher, pool, metrics)
+    add_refusals(app, metrics)
     return app
 
 
-def health_report(watcher: Watcher) -> dict[str, Any]:
-    """Return what is served and what is wrong; `status` is `healthy` exactly when `issues` is empty."""
-    serving = watcher.serving
-    models = serving.models.models
-    return {
-        "status": "unhealthy" if serving.issues else "healthy",
-        "models_loaded": len(models),
-        "model_keys": sorted(models),
-        "models": {
-            key: {"sha256": model.sha256, "generation": model.generation}
-            for key, model in sorted(models.items())
-        },
-        "generation": serving.models.generation,
-        "deployment": serving.models.deployment,
-        "issues": list(serving.issues),
-        "version": ringrift.__version__,
-        "pid": os.getpid(),
-    }
+def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metrics) -> None:
+    players = Players()
+
+    async def answered(request: Request, answer: Callable[..., dict[str, Any]]) -> JSONResponse:
+        arrived = time.monotonic()
+        call = Call(await read_body(request), watcher.serving.models, arrived)
+        searching = asyncio.ensure_future(pool.run(functools.partial(answer, call, players)))
+        leaving = asyncio.ensure_future(_left(request))
+        await asyncio.wait((searching, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not searching.done():
+            call.patience.cancel()
+        leaving.cancel()
+        reply = await searching
+        metrics.answered(reply["ai_type"], reply["difficulty"], time.monotonic() - arrived)
+        return JSONResponse(reply)
+
+    @app.post("/move", openapi_extra=_described(MoveRequest))
+    async def move(request: Request) -> JSONResponse:
+        return await answered(request, answer_move)
+
+    @app.post("/ai/move", openapi_extra=_described(AiMoveRequest))
+    async def ai_move(request: Request) -> JSONResponse:
+        return await answered(request, answer_ai_move)
 
 
-async def _read_body(request: Request) -> bytes:
+async def _left(request: Request) -> None:
+    """Wait until the client has gone; what else it might send of this request is nothing."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _add_judgements(app: FastAPI, watcher: Watcher, pool: SearchPool) -> None:
+    players = Players()
+
+    async def judged(request: Request, answer: Callable[..., dict[str, Any]], *more: object) -> JSONResponse:
+        body = await read_body(request)
+        return JSONResponse(await pool.run(functools.partial(answer, body, *more)))
+
+    for choice in CHOICES:
+
+        @app.post(f"/ai/choice/{choice}", openapi_extra=_described(ChoiceRequest), name=choice)
+        async def choose(request: Request, choice: str = choice) -> JSONResponse:
+            return await judged(request, functools.partial(answer_choice, choice))
+
+    @app.post("/ai/evaluate", openapi_extra=_described(EvaluateRequest))
+    async def evaluate(request: Request) -> JSONResponse:
+        return await judged(request, answer_evaluate)
+
+    @app.post("/ai/evaluate_position", openapi_extra=_described(PositionRequest))
+    async def evaluate_position(request: Request) -> JSONResponse:
+        return await judged(request, answer_position, watcher.serving.models, players)
+
+    @app.post("/rules/evaluate_move", openapi_extra=_described(RuleRequest))
+    async def evaluate_move(request: Request) -> JSONResponse:
+        return await judged(request, answer_rules)
+
+
+async def read_body(request: Request) -> bytes:
     """Read the body up to its limit; raise `BodyTooLarge` beyond it, whatever the header says."""
     body = bytearray()
     async for chunk in request.stream():
@@ -107,32 +110,6 @@ async def _read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _refuse(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RingRiftError)
-    if isinstance(error, BodyTooLarge):
-        return _detail(error.line(), 413, {"connection": "close"})
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    if status == 500:
-        log.error("%s %s: %s", request.method, request.url.path, error.line())
-    return _detail(error.line(), status, {"retry-after": "1"} if isinstance(error, Overloaded) else None)
-
-
-async def _forget(request: Request, error: Exception) -> Response:
-    """Nobody waits for this answer any more."""
-    return Response(status_code=400)
-
-
-async def _fail(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _detail(f"internal error: {type(error).__name__}", 500)
-
-
-def _detail(text: str, status: int, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Answer with one bounded line that can be encoded, whatever the request made it quote."""
-    line = text[:_DETAIL_LENGTH].encode("utf-8", "backslashreplace").decode()
-    return JSONResponse({"detail": line}, status, headers)
-
-
-def _described_body() -> dict[str, Any]:
-    schema = MoveRequest.model_json_schema()
+def _described(kind: type[Any]) -> dict[str, Any]:
+    schema = kind.model_json_schema()
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

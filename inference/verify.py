@@ -20,7 +20,7 @@ from inference.manifest import read_manifest
 from inference.models import Model, load_model, midgame
 from ringrift.errors import CorruptData, RingRiftError
 from ringrift.notation.keys import key_of
-from ringrift.players.base import build_player
+from ringrift.players.base import Deadline, build_player
 from ringrift.players.ladder import LEVELS, level
 
 _SECONDS_PER_LEVEL = 0.2
@@ -50,7 +50,7 @@ def play_every_level(model: Model) -> str:
         player = build_player(
             rung.with_model(model.sha256), model.config, model.net if rung.needs_model else None
         )
-        deadline = time.monotonic() + _SECONDS_PER_LEVEL
+        deadline = Deadline(time.monotonic() + _SECONDS_PER_LEVEL)
         move = int(player.choose(game.states, np.ones(1, np.uint64), deadline=deadline)[0])
         if not game.is_legal(move):
             raise CorruptData(f"level {difficulty} plays an illegal move on {model.config.key}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ringrift.cli.benchgate import gate
 from ringrift.cli.output import Json, note, output
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from ringrift.control.bench.measure import ControlFigures
     from ringrift.game.config import GameConfig
 
-app = typer.Typer(help="How fast this machine plays, and what a controller bears on it.")
+app = typer.Typer(help="How fast this machine plays, what a controller bears, how often the gate errs.")
+app.command()(gate)
 
 
 @app.callback()

@@ -7,6 +7,7 @@ one machine (`search.evaluators`). Torch's number of threads is the caller's bus
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -77,6 +78,23 @@ class PlayerSpec:
         return cls(**data)
 
 
+class Deadline:
+    """When a search must answer (of `time.monotonic`). Another thread may cancel it while the search runs."""
+
+    __slots__ = ("cancelled", "end")
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Answer as soon as possible: nobody waits any more."""
+        self.cancelled = True
+
+    def passed(self) -> bool:
+        return self.cancelled or time.monotonic() >= self.end
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """Answers for n positions.
@@ -105,12 +123,12 @@ class Player(ABC):
         states: Positions,
         seeds: npt.NDArray[np.uint64],
         *,
-        deadline: float | None = None,
+        deadline: Deadline | None = None,
         simulations: Moves | None = None,
     ) -> SearchResult:
         """Search every position of `states`.
 
-        `deadline` (of `time.monotonic`) ends a search early with the best found so far. `simulations`
+        `deadline` ends a search early with the best found so far. `simulations`
         overrides the specification's budget per position; players without a budget ignore it.
         `BadInput` for a finished game, another player count, or lists of different length.
         """
@@ -128,13 +146,13 @@ class Player(ABC):
         self,
         states: Positions,
         seeds: npt.NDArray[np.uint64],
-        deadline: float | None,
+        deadline: Deadline | None,
         simulations: Moves | None,
     ) -> SearchResult:
         """Answer checked positions; the specification's randomness is added afterwards."""
 
     def choose(
-        self, states: Positions, seeds: npt.NDArray[np.uint64], *, deadline: float | None = None
+        self, states: Positions, seeds: npt.NDArray[np.uint64], *, deadline: Deadline | None = None
     ) -> Moves:
         """Return one legal move per position."""
         return self.search(states, seeds, deadline=deadline).moves

@@ -6,7 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ringrift.game.config import GameConfig
-from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, best_of, signed
+from ringrift.players.base import (
+    Deadline,
+    Moves,
+    Player,
+    PlayerSpec,
+    Positions,
+    SearchResult,
+    best_of,
+    signed,
+)
 from ringrift.players.heuristic import evaluate, look_ahead, new_trial
 
 
@@ -21,7 +30,7 @@ class HeuristicPlayer(Player):
         self,
         states: Positions,
         seeds: npt.NDArray[np.uint64],
-        deadline: float | None,
+        deadline: Deadline | None,
         simulations: Moves | None,
     ) -> SearchResult:
         chosen = np.zeros(len(states), np.int64)

@@ -7,7 +7,6 @@ Depth counts decisions; forced plies are free.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -20,7 +19,16 @@ from ringrift.game.config import GameConfig
 from ringrift.game.geometry import Geometry
 from ringrift.game.playout import copy_position, next_decision
 from ringrift.game.state import new_positions
-from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, best_of, signed
+from ringrift.players.base import (
+    Deadline,
+    Moves,
+    Player,
+    PlayerSpec,
+    Positions,
+    SearchResult,
+    best_of,
+    signed,
+)
 from ringrift.players.heuristic import evaluate, new_terms
 
 DEEPEST = 12
@@ -69,7 +77,7 @@ class MinimaxPlayer(Player):
         self,
         states: Positions,
         seeds: npt.NDArray[np.uint64],
-        deadline: float | None,
+        deadline: Deadline | None,
         simulations: Moves | None,
     ) -> SearchResult:
         chosen = np.zeros(len(states), np.int64)
@@ -86,7 +94,7 @@ class MinimaxPlayer(Player):
         return SearchResult(chosen, values.astype(np.float32), policy)
 
     def _deepen(
-        self, states: Positions, i: int, legal: Moves, budget: int, deadline: float | None
+        self, states: Positions, i: int, legal: Moves, budget: int, deadline: Deadline | None
     ) -> npt.NDArray[np.float64]:
         """Return a score per legal move from the deepest look that got at least past its first move."""
         scores = self._look(states, i, legal, range(len(legal)), 0, budget, None)[0]
@@ -109,7 +117,7 @@ class MinimaxPlayer(Player):
         order: Iterable[int],
         depth: int,
         budget: int,
-        deadline: float | None,
+        deadline: Deadline | None,
     ) -> tuple[npt.NDArray[np.float64], int]:
         """Score the moves in that order; return the scores and how many positions were seen.
 
@@ -120,7 +128,7 @@ class MinimaxPlayer(Player):
         player, swapped = states[i]["player"], states[i]["swapped"]
         spent = 0
         for j in order:
-            if depth > 0 and (spent >= budget or (deadline is not None and time.monotonic() >= deadline)):
+            if depth > 0 and (spent >= budget or (deadline is not None and deadline.passed())):
                 break
             low = scores.max() if depth > 0 else -np.inf
             self.stack.states[0] = states[i]

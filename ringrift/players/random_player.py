@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ringrift.players.base import RANDOM_DRAW, Moves, Player, Positions, SearchResult, signed
+from ringrift.players.base import RANDOM_DRAW, Deadline, Moves, Player, Positions, SearchResult, signed
 from ringrift.players.randomness import below
 
 
@@ -16,7 +16,7 @@ class RandomPlayer(Player):
         self,
         states: Positions,
         seeds: npt.NDArray[np.uint64],
-        deadline: float | None,
+        deadline: Deadline | None,
         simulations: Moves | None,
     ) -> SearchResult:
         legal = [self.legal(states, i) for i in range(len(states))]

@@ -132,6 +132,17 @@ class Service:
         return self.process.wait(60)
 
 
+def said(answer):
+    """Return the one line of a refusal; a 422 has the form of FastAPI's own."""
+    detail = answer.json()["detail"]
+    if answer.status_code == 422:
+        (fault,) = detail
+        assert set(fault) == {"type", "loc", "msg"}
+        assert fault["loc"][0] == "body"
+        return fault["msg"]
+    return detail
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -187,6 +198,11 @@ def _lines(name):
 @pytest.fixture(scope="session")
 def positions():
     return {sample["name"]: sample for sample in _lines("positions.jsonl.gz")}
+
+
+@pytest.fixture(scope="session")
+def others():
+    return _lines("other.jsonl.gz")
 
 
 @pytest.fixture(scope="session")

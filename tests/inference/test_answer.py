@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from inference import answer as answer_module
-from inference.answer import Players, answer_move
+from inference.answer import Call, Players, answer_move
 from inference.candidates import is_last_resort, usable
 from inference.manifest import read_manifest
 from inference.models import ModelSet, load_set
-from inference.request import effective_seed, read_request
+from inference.request import MoveRequest, effective_seed, read_request
 from ringrift.errors import BadInput
 from ringrift.game import moves as m
 from ringrift.notation.gamestate import load_game
@@ -47,7 +47,7 @@ def test_the_same_request_gets_the_same_answer_from_any_thread_s_players(
     body = json.dumps({**request, "difficulty": difficulty, "seed": 77}).encode()
     shared = Players()
     answers = [
-        answer_move(body, models, players, time.monotonic()) for players in (shared, shared, Players())
+        answer_move(Call(body, models, time.monotonic()), players) for players in (shared, shared, Players())
     ]
     assert answers[0]["move"] == answers[1]["move"] == answers[2]["move"]
     assert answers[0]["evaluation"] == answers[1]["evaluation"] == answers[2]["evaluation"]
@@ -56,9 +56,27 @@ def test_the_same_request_gets_the_same_answer_from_any_thread_s_players(
 def test_an_answer_that_waited_too_long_still_comes_with_a_legal_move(models, positions):
     request = positions["hex8-3p-late"]["move_request"]
     body = json.dumps({**request, "difficulty": 10}).encode()
-    reply = answer_move(body, models, Players(), time.monotonic() - 100.0)
+    reply = answer_move(Call(body, models, time.monotonic() - 100.0), Players())
     assert reply["move"] is not None
     assert reply["thinking_time_ms"] >= 100_000
+
+
+def test_a_search_that_nobody_waits_for_ends_after_its_first_round(models, positions, unhurried):
+    """Without the cancellation this search of level 10 looks at a thousand positions."""
+    body = json.dumps({**positions["hex8-3p-late"]["move_request"], "difficulty": 10, "seed": 1}).encode()
+    looked = []
+    players, call = Players(), Call(body, models, time.monotonic())
+    real = players.of(answer_module.level(10, models.models["hex8_3p"].config).with_model("x"), *_of(models))
+    simulate = real.evaluator.evaluate
+    real.evaluator.evaluate = lambda *leaves: (looked.append(1), call.patience.cancel(), simulate(*leaves))[2]
+    players.of = lambda *_: real
+    assert answer_move(call, players)["move"] is not None
+    assert len(looked) == 1
+
+
+def _of(models):
+    model = models.models["hex8_3p"]
+    return model.config, model
 
 
 def capture_position(positions):
@@ -108,7 +126,8 @@ def test_a_move_of_last_resort_is_played_when_it_is_the_only_one(positions):
 )
 def test_the_seed_is_sixty_four_bits_of_the_first_source_that_has_one(fields, seed):
     body = {"game_state": {}, "player_number": 1, **fields}
-    assert effective_seed(read_request(json.dumps(body).encode()), 3) == seed
+    request = read_request(MoveRequest, json.dumps(body).encode())
+    assert effective_seed(request.seed, request.game_state, 3, request.player_number) == seed
 
 
 def test_players_are_kept_per_thread_and_the_least_recently_used_are_dropped(models, monkeypatch):
@@ -128,4 +147,4 @@ def test_players_are_kept_per_thread_and_the_least_recently_used_are_dropped(mod
 def test_true_or_false_is_no_number(name):
     body = {"game_state": {}, "player_number": 1} | {name: True}
     with pytest.raises(BadInput, match=f"^{name}: .*not true or false"):
-        read_request(json.dumps(body).encode())
+        read_request(MoveRequest, json.dumps(body).encode())

@@ -13,6 +13,7 @@ from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import dump_game, load_game
 from ringrift.notation.movejson import move_from_json
+from tests.inference.conftest import said
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -217,7 +218,7 @@ def test_no_malformed_request_makes_the_service_fail(service, malformed):
         )
         assert answer.status_code < 500, f"{name}: {answer.text}"
         if answer.status_code != 200:
-            detail = answer.json()["detail"]
+            detail = said(answer)
             assert detail, name
             assert "\n" not in detail, name
 
@@ -246,7 +247,7 @@ def test_what_is_wrong_with_a_request_is_named(service, malformed, name, status,
     path = "/move" if request["path"].startswith("(") else request["path"]
     answer = httpx.request(request["method"], service.url + path, content=request["body"].encode())
     assert answer.status_code == status
-    assert says in answer.json()["detail"]
+    assert says in said(answer)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_odd_but_playable_requests_get_a_move(service, malformed, name):
 def test_hostile_bodies_get_one_clear_line(service, body):
     answer = httpx.post(f"{service.url}/move", content=body)
     assert answer.status_code == 422
-    detail = answer.json()["detail"]
+    detail = said(answer)
     assert 0 < len(detail) <= 600
     assert "\n" not in detail
 
@@ -294,7 +295,7 @@ def test_a_body_of_more_than_32_mib_is_refused_and_one_below_it_is_not(service):
     except httpx.TransportError:
         return
     assert answer.status_code == 413
-    assert "32 MiB" in answer.json()["detail"]
+    assert "32 MiB" in said(answer)
 
 
 def test_health_names_what_is_served(service):

@@ -51,7 +51,8 @@ async def test_a_damaged_position_gets_a_legal_move_or_the_name_of_the_field(cli
         body = json.dumps({"game_state": state, "player_number": seat, "difficulty": 1, "seed": 5})
         answer = await client.post("/move", content=body)
         if NO_NUMBER.search(body):
-            assert (answer.status_code, answer.json()["detail"][:19]) == (422, "the body is no JSON")
+            (fault,) = answer.json()["detail"]
+            assert (answer.status_code, fault["msg"][:19]) == (422, "the body is no JSON")
         else:
             moves += check(answer, state, seat)
     assert moves > ROUNDS // 20
@@ -63,7 +64,8 @@ def check(answer: httpx.Response, state: dict[str, Any], seat: int) -> bool:
         game = load_game(state)
     except BadInput as error:
         told = error.line()[:500].encode("utf-8", "backslashreplace").decode()
-        assert (answer.status_code, answer.json()) == (422, {"detail": told})
+        fault = {"type": "value_error", "loc": ["body", "game_state"], "msg": told}
+        assert (answer.status_code, answer.json()) == (422, {"detail": [fault]})
         return False
     assert answer.status_code == 200, answer.text
     move = answer.json()["move"]

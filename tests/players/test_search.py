@@ -11,7 +11,7 @@ from ringrift.game import phases
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.game.legal import legal_moves
 from ringrift.game.moves import SWAP_SIDES, move_from, move_to, move_type
-from ringrift.players.base import PlayerSpec, build_player
+from ringrift.players.base import Deadline, PlayerSpec, build_player
 
 HEX = GameConfig("hex8", 2)
 SEARCHING = [
@@ -107,7 +107,7 @@ def test_more_games_than_the_memory_holds_are_searched_in_groups(positions, monk
 def test_a_deadline_in_the_past_still_gives_a_legal_move(spec, positions):
     states = positions(HEX, 2, 40)
     player = build_player(PlayerSpec(spec.kind, simulations=50_000), HEX)
-    check_result(player, states, player.search(states, seeds(2), deadline=time.monotonic() - 1))
+    check_result(player, states, player.search(states, seeds(2), deadline=Deadline(time.monotonic() - 1)))
 
 
 def one_ring_from_victory(position, seat=1, config="square8_2p"):

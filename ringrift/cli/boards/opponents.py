@@ -16,7 +16,7 @@ from ringrift.errors import BadInput, EnvironmentProblem, NotFound, Unreachable
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.players import ladder
-from ringrift.players.base import build_player
+from ringrift.players.base import Deadline, build_player
 
 ADVISER_LEVEL = 4
 """The strongest level that needs no model gives the hints."""
@@ -43,7 +43,7 @@ class Opponent:
 
     def choose(self, game: Game) -> int:
         """Return a legal move for the seat to move, within the level's time."""
-        deadline = time.monotonic() + self._seconds
+        deadline = Deadline(time.monotonic() + self._seconds)
         return int(self._player.choose(game.states.copy(), self._seed, deadline=deadline)[0])
 
 

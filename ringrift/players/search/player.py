@@ -7,14 +7,13 @@ policy. Tree work is compiled, evaluation is one call per batch of leaves.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ringrift.game.config import GameConfig
-from ringrift.players.base import Moves, Player, PlayerSpec, Positions, SearchResult, signed
+from ringrift.players.base import Deadline, Moves, Player, PlayerSpec, Positions, SearchResult, signed
 from ringrift.players.search import root, tree
 from ringrift.players.search.evaluators import Evaluator, HeuristicEvaluator
 from ringrift.players.search.forest import (
@@ -64,7 +63,7 @@ class TreePlayer(Player):
         self,
         states: Positions,
         seeds: npt.NDArray[np.uint64],
-        deadline: float | None,
+        deadline: Deadline | None,
         simulations: Moves | None,
     ) -> SearchResult:
         budgets = np.full(len(states), self.budget) if simulations is None or not self.budget else simulations
@@ -79,7 +78,7 @@ class TreePlayer(Player):
         return joined(parts)
 
     def _search_group(
-        self, states: Positions, seeds: Ints, budgets: Ints, per_game: int, deadline: float | None
+        self, states: Positions, seeds: Ints, budgets: Ints, per_game: int, deadline: Deadline | None
     ) -> SearchResult:
         forest = self._planted(states, per_game)
         roots = self._evaluate_roots(forest, len(states))
@@ -131,14 +130,14 @@ class TreePlayer(Player):
             table[game, : len(sizes)] = sizes
         return table
 
-    def _simulate(self, forest: Forest, roots: Roots, schedule: Ints, deadline: float | None) -> None:
+    def _simulate(self, forest: Forest, roots: Roots, schedule: Ints, deadline: Deadline | None) -> None:
         tasks = np.zeros((int(schedule.sum(0).max(initial=0)), 2), np.int64)
         for turn in range(schedule.shape[1]):
-            if deadline is not None and time.monotonic() >= deadline:
-                return
             count = root.plan_round(forest, roots, schedule, turn, self.method, tasks, self.work)
             done = 0
             while done < count:
+                if deadline is not None and deadline.passed():
+                    return
                 step, slots = tree.collect(
                     self.geo, forest, self.leaves, tasks, done, count, self.method, self.work
                 )

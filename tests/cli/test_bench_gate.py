@@ -1,0 +1,87 @@
+"""`bench gate`: its fast arithmetic is the test's own, its worlds have the strength they say, it can fail."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ringrift.bench import gates
+from ringrift.cli import benchgate
+from ringrift.cli.bench import app
+from ringrift.learning import sprt
+
+PLAYERS = pytest.mark.parametrize("players", [2, 3, 4])
+
+
+def registered(players: int, max_blocks: int = 400) -> sprt.Test:
+    return sprt.Test(0.0, 50.0, 0.05, 0.05, players, max_blocks)
+
+
+@PLAYERS
+def test_ratios_of_many_gates_are_those_of_the_test_one_by_one(players: int) -> None:
+    random, test = np.random.default_rng(players), registered(players)
+    counts = random.integers(0, 40, size=(200, players + 1)).astype(float)
+    counts[::3, 0] = 0
+    counts[::7, -1] = 0
+    counts[::5] //= 8
+    counts[:, 1] += 1
+    alone = [sprt.log_likelihood_ratio(test, tuple(row)) for row in counts]
+    assert gates.log_likelihood_ratios(test, counts) == pytest.approx(alone, abs=1e-9)
+
+
+@PLAYERS
+@pytest.mark.parametrize("world", gates.WORLDS, ids=lambda world: world.name)
+@pytest.mark.parametrize("elo", [-60.0, 0.0, 50.0])
+def test_a_world_has_the_strength_that_was_asked(players: int, world: gates.World, elo: float) -> None:
+    found = gates.block_distribution(players, elo, world)
+    scores = np.arange(players + 1) / players
+    mean = float(found @ scores)
+    deviation = math.sqrt(float(found @ scores**2) - mean**2)
+    assert found.sum() == pytest.approx(1.0)
+    assert (mean - 1 / players) / deviation * sprt.NORMALISED / math.sqrt(players) == pytest.approx(
+        elo, abs=1e-6
+    )
+
+
+@PLAYERS
+def test_gates_end_where_the_test_ends_them(players: int) -> None:
+    test = registered(players, max_blocks=60)
+    wins = np.random.default_rng(7).choice(players + 1, size=(60, 25))
+    accepted, ended = gates._play(test, wins)
+    for number in range(25):
+        verdict, block = sprt.decide(test, [0] * (players + 1)), 0
+        while verdict.verdict == "continue":
+            block += 1
+            verdict = sprt.decide(test, sprt.tally(players, wins[:block, number].tolist()))
+        decided = 0 if verdict.reason.startswith("undecided") else block
+        assert (bool(accepted[number]), int(ended[number])) == (verdict.verdict == "accept", decided)
+
+
+def test_the_registered_test_keeps_its_bounds() -> None:
+    """A small part of `ringrift-ctl bench gate`: four standard deviations of 400 gates."""
+    test = benchgate._registered(4, strict=False)
+    slack = 4 * math.sqrt(0.05 * 0.95 / 400)
+    assert gates.operating_point(test, gates.WORLDS[1], test.elo0, 400, seed=3).share < 0.05 + slack
+    assert gates.operating_point(test, gates.WORLDS[1], test.elo1, 400, seed=3).share > 0.95 - slack
+
+
+def test_the_curve_is_printed_and_an_error_rate_beyond_its_bound_is_exit_status_1(monkeypatch) -> None:
+    monkeypatch.setattr(gates, "WORLDS", gates.WORLDS[:1])
+    arguments = ["gate", "--gates", "100", "--players", "4", "--ends"]
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    (curve,) = json.loads(done.stdout)
+    assert done.exit_code == (0 if curve["kept"] else 1)
+    assert [point["elo"] for point in curve["points"]] == [0.0, 50.0]
+    short = sprt.Test(0.0, 50.0, 0.05, 0.05, 4, 20)
+    monkeypatch.setattr(benchgate, "_registered", lambda players, strict: short)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "NOT within its bounds" in " ".join(done.stdout.split())
+
+
+def test_other_seats_are_refused() -> None:
+    assert CliRunner().invoke(app, ["gate", "--players", "5"]).exit_code == 2
