@@ -12,7 +12,7 @@ from ringrift.cli.output import Json, note, output
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from ringrift.bench.gates import OperatingPoint
+    from ringrift.learning.gates import OperatingPoint
     from ringrift.learning.sprt import Test
 
 _STEPS = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
@@ -46,7 +46,7 @@ def gate(
 
     Exit status 1 when more than the registered share of gates decides wrongly (beyond chance).
     """
-    from ringrift.bench.gates import WORLDS, operating_point
+    from ringrift.learning.gates import WORLDS, operating_point
 
     curves = []
     for count in players or (2, 3, 4):

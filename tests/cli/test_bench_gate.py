@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ringrift.bench import gates
 from ringrift.cli import benchgate
 from ringrift.cli.bench import app
-from ringrift.learning import sprt
+from ringrift.learning import gates, sprt
 
 PLAYERS = pytest.mark.parametrize("players", [2, 3, 4])
 
