@@ -72,7 +72,8 @@ def test_a_backup_is_taken_listed_and_restored_on_another_home(started, tmp_path
     assert "the SSH key is not in the backup" in done.stderr
     again = ctl(home, "restore", place, "--home", new)
     assert again.exit_code == 4 and "is not empty" in again.stderr
-    assert ctl(home, "backup", "--to", "ftp://host/x").exit_code == 2
+    refused = ctl(home, "backup", "--to", "ftp://host/x")
+    assert refused.exit_code == 2, refused.stderr
     assert ctl(home, "restore", str(tmp_path / "none"), "--home", new).exit_code == 5
 
 
