@@ -54,6 +54,8 @@ class Call:
         self.models = models
         self.arrived = arrived
         self.patience = Deadline(arrived + ANSWER_SECONDS)
+        self.fallback: tuple[str, str, str] | None = None
+        """Kind of player that should have moved, the one that did for want of a net, and the board."""
 
     def search_seconds(self, seconds: float) -> Deadline:
         """Return the search's deadline: `seconds` from now if somebody waits as long, and never nothing."""
@@ -72,7 +74,7 @@ def answer_move(call: Call, players: Players) -> dict[str, Any]:
     game = load_game(request.game_state)
     wanted = level(clamp(request.difficulty), game.config)
     seed = effective_seed(request.seed, request.game_state, wanted.difficulty, request.player_number)
-    wanted, model = _who(wanted, game.config, call.models)
+    wanted, model = _who(call, wanted, game.config)
     move, evaluation = _answer(call, game, request.player_number, wanted, model, players, seed)
     return {**_reply(call, wanted, move, evaluation), "model": model.sha256 if model and move else None}
 
@@ -82,13 +84,10 @@ def answer_ai_move(call: Call, players: Players) -> dict[str, Any]:
     request = read_request(AiMoveRequest, call.body)
     game = load_game(request.game_state)
     seat = request.player_number
-    if seat > game.config.players:
-        raise Malformed(
-            f"player_number {seat} exceeds the number of players ({game.config.players})", ("player_number",)
-        )
+    require_seat(game, seat)
     wanted = level(request.difficulty, game.config, request.ai_type)
     seed = effective_seed(request.seed, request.game_state, wanted.difficulty, seat)
-    wanted, model = _who(wanted, game.config, call.models)
+    wanted, model = _who(call, wanted, game.config)
     move, evaluation = _answer(call, game, seat, wanted, model, players, seed)
     return {
         **_reply(call, wanted, move, evaluation),
@@ -98,6 +97,14 @@ def answer_ai_move(call: Call, players: Players) -> dict[str, Any]:
         "nn_checkpoint": f"canonical_{game.config.key}.pth" if model else None,
         "nnue_checkpoint": None,
     }
+
+
+def require_seat(game: Game, seat: int) -> None:
+    """Raise `Malformed` for a seat that the game has not."""
+    if seat > game.config.players:
+        raise Malformed(
+            f"player_number {seat} exceeds the number of players ({game.config.players})", ("player_number",)
+        )
 
 
 def _reply(call: Call, wanted: Level, move: dict[str, Any] | None, evaluation: float) -> dict[str, Any]:
@@ -111,12 +118,16 @@ def _reply(call: Call, wanted: Level, move: dict[str, Any] | None, evaluation: f
     }
 
 
-def _who(wanted: Level, config: GameConfig, models: ModelSet) -> tuple[Level, Model | None]:
+def _who(call: Call, wanted: Level, config: GameConfig) -> tuple[Level, Model | None]:
     """Return who moves, and with which model; a search without a net where the net is not loaded."""
     if not wanted.needs_model:
         return wanted, None
-    model = models.models.get(config.key)
-    return (wanted, model) if model else (level(wanted.difficulty, config, "mcts"), None)
+    model = call.models.of(config)
+    if model is not None:
+        return wanted, model
+    instead = level(wanted.difficulty, config, "mcts")
+    call.fallback = wanted.ai_type, instead.ai_type, config.board
+    return instead, None
 
 
 def _answer(

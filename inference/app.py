@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,10 +27,17 @@ from inference.metrics import Metrics
 from inference.pool import SearchPool
 from inference.probes import add_probes
 from inference.refusals import BodyTooLarge, add_refusals
-from inference.request import MAX_BODY, AiMoveRequest, MoveRequest
+from inference.request import MAX_BODY, AiMoveRequest, Malformed, MoveRequest
 from inference.watch import Watcher
 
 SERVICE = "ringrift-inference"
+
+
+class Answer(JSONResponse):
+    """JSON in ASCII: an answer may hold what the request said, half a surrogate pair included."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 def build_app(watcher: Watcher, pool: SearchPool) -> FastAPI:
@@ -56,8 +64,10 @@ def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
             call.patience.cancel()
         leaving.cancel()
         reply = await searching
+        if call.fallback is not None:
+            metrics.fell_back(*call.fallback)
         metrics.answered(reply["ai_type"], reply["difficulty"], time.monotonic() - arrived)
-        return JSONResponse(reply)
+        return Answer(reply)
 
     @app.post("/move", openapi_extra=_described(MoveRequest))
     async def move(request: Request) -> JSONResponse:
@@ -79,7 +89,7 @@ def _add_judgements(app: FastAPI, watcher: Watcher, pool: SearchPool) -> None:
 
     async def judged(request: Request, answer: Callable[..., dict[str, Any]], *more: object) -> JSONResponse:
         body = await read_body(request)
-        return JSONResponse(await pool.run(functools.partial(answer, body, *more)))
+        return await pool.run(functools.partial(_told, answer, body, *more))
 
     for choice in CHOICES:
 
@@ -98,6 +108,14 @@ def _add_judgements(app: FastAPI, watcher: Watcher, pool: SearchPool) -> None:
     @app.post("/rules/evaluate_move", openapi_extra=_described(RuleRequest))
     async def evaluate_move(request: Request) -> JSONResponse:
         return await judged(request, answer_rules)
+
+
+def _told(answer: Callable[..., dict[str, Any]], *more: object) -> Answer:
+    """Answer and write it down; what could be read may still be too deep to be written again."""
+    try:
+        return Answer(answer(*more))
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
 
 
 async def read_body(request: Request) -> bytes:

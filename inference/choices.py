@@ -72,7 +72,7 @@ def _number(option: Option, index: int, name: str) -> float:
     value = option.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Malformed(f"options.{index}.{name}: a number is needed", ("options", index, name))
-    return float(value)
+    return value
 
 
 def _smallest_loss(option: Option, index: int) -> tuple[float, ...]:
@@ -89,7 +89,7 @@ def _longest_line(option: Option, index: int) -> tuple[float, ...]:
         raise Malformed(
             f"options.{index}.markerPositions: a list is needed", ("options", index, "markerPositions")
         )
-    return (-float(len(markers)),)
+    return (-len(markers),)
 
 
 def _highest_cap(option: Option, index: int) -> tuple[float, ...]:

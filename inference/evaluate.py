@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inference.answer import Players
+from inference.answer import Players, require_seat
 from inference.models import ModelSet
-from inference.request import Malformed, Request, Seat, either, read_request
+from inference.request import Request, Seat, either, read_request
 from ringrift.errors import BadInput, IllegalMove
 from ringrift.game.phases import STATUS_NAMES
 from ringrift.game.play import Game
@@ -64,10 +64,7 @@ def answer_evaluate(body: bytes) -> dict[str, Any]:
     request = read_request(EvaluateRequest, body)
     game = load_game(request.game_state)
     seat = request.player_number
-    if seat > game.config.players:
-        raise Malformed(
-            f"player_number {seat} exceeds the number of players ({game.config.players})", ("player_number",)
-        )
+    require_seat(game, seat)
     points = _points(game)
     breakdown = {name: float(points[seat - 1, term]) for term, name in enumerate(TERMS)}
     total = float(points[seat - 1].sum())
@@ -79,7 +76,7 @@ def answer_position(body: bytes, models: ModelSet, players: Players) -> dict[str
     request = read_request(PositionRequest, body)
     game = load_game(request.game_state)
     points, chances = _points(game), _chances(game, models, players)
-    model = models.models.get(game.config.key)
+    model = models.of(game.config)
     history = request.game_state.get("moveHistory") or request.game_state.get("move_history") or []
     return {
         "engine_profile": f"net_{model.sha256[:12]}" if model else "heuristic",
@@ -147,7 +144,7 @@ def _sum(points: npt.NDArray[np.float64], names: tuple[str, ...]) -> float:
 
 def _chances(game: Game, models: ModelSet, players: Players) -> npt.NDArray[np.float64]:
     """Return (4,): each seat's probability to win, by the config's net or without one by the heuristic."""
-    model = models.models.get(game.config.key)
+    model = models.of(game.config)
     values = np.zeros((1, 4))
     if model is not None and not game.over and len(game.legal()):
         spec = PlayerSpec(kind="policy", model=model.sha256, noise=0.0)

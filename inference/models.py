@@ -25,12 +25,6 @@ _STRIDE = 7919
 """A prime, so that the moves of the mid-game position are spread over the board."""
 
 
-class NoModel(NotFound):
-    """The level needs a net and this config has none that was verified."""
-
-    code = "no_model"
-
-
 @dataclass(frozen=True)
 class Model:
     """One verified net. `generation` counts the champions of its config."""
@@ -49,12 +43,9 @@ class ModelSet:
     generation: int | None = None
     deployment: str = ""
 
-    def of(self, config: GameConfig) -> Model:
-        """Return the model of a config, or raise `NoModel`."""
-        model = self.models.get(config.key)
-        if model is None:
-            raise NoModel(f"no model of {config.key} is loaded", hint="see /health")
-        return model
+    def of(self, config: GameConfig) -> Model | None:
+        """Return the model of a config, None where none is loaded."""
+        return self.models.get(config.key)
 
 
 def load_model(entry: Entry) -> Model:

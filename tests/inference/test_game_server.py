@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -173,6 +175,24 @@ def test_a_choice_that_cannot_be_made_says_why(service, choice, options, status,
     answer = ask(service, f"/ai/choice/{choice}", player_number=1, options=options)
     assert answer.status_code == status
     assert says in said(answer)
+
+
+def test_what_an_option_holds_comes_back_whatever_it_is(service):
+    for number, name in ((10**300, "\ud800"), (-5, "\x00"), (1.5, "x" * 100_000)):
+        option = {"size": number, "regionId": name}
+        body = json.dumps({"player_number": 1, "options": [option]})
+        answer = httpx.post(f"{service.url}/ai/choice/region_order", content=body)
+        assert answer.status_code == 200
+        assert answer.json()["selectedOption"] == option
+
+
+def test_no_depth_of_an_option_makes_the_service_fail(service):
+    for depth in (100, 900, 950, 960, 970, 980, 990, 1000, 100_000):
+        deep = "[" * depth + "]" * depth
+        body = f'{{"player_number": 1, "options": [{{"size": 1, "x": {deep}}}]}}'
+        answer = httpx.post(f"{service.url}/ai/choice/region_order", content=body)
+        assert answer.status_code in (200, 422), depth
+        assert answer.status_code == 200 or "nested too deeply" in said(answer)
 
 
 def test_values_of_a_position_are_centred_and_chances_sum_to_one(service, positions):

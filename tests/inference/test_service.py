@@ -90,6 +90,8 @@ def test_without_models_the_service_runs_unhealthy_and_levels_without_a_net_answ
     assert service.move(opening(difficulty=1)).json()["move"] is not None
     reply = service.move(opening(difficulty=6)).json()
     assert (reply["ai_type"], reply["model"]) == ("mcts", None), "a weaker move, and it says so"
+    labels = 'ai_type="gumbel_mcts",fallback_method="mcts",board_type="square8"'
+    assert f"ringrift_ai_fallbacks_total{{{labels}}} 1" in httpx.get(f"{service.url}/metrics").text
 
 
 def test_a_bad_model_is_named_while_the_others_serve(start_service, deployment):
