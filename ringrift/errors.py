@@ -169,11 +169,15 @@ class EnvironmentProblem(RingRiftError):
 
 
 def error_classes() -> dict[str, type[RingRiftError]]:
-    """Return every error class by its wire code, for clients that rebuild errors from replies."""
+    """Return every error class by its wire code, for clients that rebuild errors from replies.
+
+    A subclass that shares the code of its parent is not one of them: it may take other arguments.
+    """
     found: dict[str, type[RingRiftError]] = {}
     pending: list[type[RingRiftError]] = [RingRiftError]
     while pending:
         cls = pending.pop()
-        found[cls.code] = cls
+        if "code" in vars(cls):
+            found[cls.code] = cls
         pending.extend(cls.__subclasses__())
     return found

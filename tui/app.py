@@ -124,7 +124,8 @@ class RingRiftApp(App[None]):
             cache.save(cache.cache_path(), feed.views, feed.taken.get("status", 0.0))
 
     def _tick(self) -> None:
-        if isinstance(self.screen, Board):
+        """Repaint the screen; while the terminal ends there is none."""
+        if self.screen_stack and isinstance(self.screen, Board):
             self.screen.repaint()
 
     async def show_board(self, name: str) -> None:

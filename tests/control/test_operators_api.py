@@ -9,6 +9,7 @@ from ringrift.control.api import statuses
 from ringrift.control.api.operators import operators_app
 from ringrift.errors import (
     AccessRefused,
+    BadInput,
     CorruptData,
     EnvironmentProblem,
     HostKeyChanged,
@@ -272,6 +273,15 @@ async def test_every_error_has_its_status_and_never_a_traceback(world: World, er
 def test_every_error_of_the_tree_has_a_client_or_server_status() -> None:
     for cls in error_classes().values():
         assert 400 <= statuses.status_of(cls("x")) < 600
+
+
+def test_a_subclass_that_shares_a_code_is_not_built_from_a_reply() -> None:
+    class Narrower(BadInput):
+        def __init__(self, message: str, field: str) -> None:
+            super().__init__(f"{field}: {message}")
+
+    assert Narrower.code == BadInput.code
+    assert error_classes()[BadInput.code] is BadInput
 
 
 async def test_an_unknown_path_is_answered_in_the_same_form(world: World) -> None:

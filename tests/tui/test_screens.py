@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.conftest import SIZES
+from tui.app import RingRiftApp
 from tui.table import fit
 
 sizes = pytest.mark.parametrize("size", SIZES, ids=["80x24", "120x40"])
@@ -213,3 +214,9 @@ def test_columns_give_way_by_rank_and_share_the_room() -> None:
         assert 2 + sum(room for _, room in shown) + gaps <= max(width, 81)
     assert "games/h" not in [column.title for column, _ in fit(columns(0.0, 80, True), 80)]
     assert "games/h" in [column.title for column, _ in fit(columns(0.0, 120, True), 120)]
+
+
+def test_a_tick_that_comes_while_the_terminal_ends_paints_nothing() -> None:
+    app = RingRiftApp(where="127.0.0.1:8470", who="ring")
+    assert app.screen_stack == []
+    app._tick()
