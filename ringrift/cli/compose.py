@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 
 
 def run(port: int) -> None:
     """Run the controller of this home in the foreground until SIGTERM or Ctrl-C."""
+    import uvloop
+
     from ringrift.control import collector
 
     collector.rest()
@@ -29,4 +30,4 @@ def run(port: int) -> None:
     os.umask(0o077)
     place = home()
     settings = FleetSettings(systemd=bool(load_settings(place).hosts.systemd))
-    asyncio.run(run_controller(place, port, SshFleet(place, settings), ready=ready))
+    uvloop.run(run_controller(place, port, SshFleet(place, settings), ready=ready))

@@ -37,7 +37,7 @@ CALM = Facts(
 
 def host(**changes: object) -> Facts:
     """Return the calm facts with one host changed."""
-    return replace(CALM, hosts=(replace(CALM.hosts[0], **changes), *CALM.hosts[1:]))
+    return replace(CALM, hosts=(CALM.hosts[0]._replace(**changes), *CALM.hosts[1:]))
 
 
 def config(**changes: object) -> Facts:
@@ -47,7 +47,7 @@ def config(**changes: object) -> Facts:
 TROUBLE = {
     "host-down:h0": (host(silent=5 * MINUTE), "warning"),
     "fleet-unhealthy:fleet": (
-        replace(CALM, hosts=tuple(replace(each, live=each.name > "h1") for each in CALM.hosts)),
+        replace(CALM, hosts=tuple(each._replace(live=each.name > "h1") for each in CALM.hosts)),
         "critical",
     ),
     "no-output:h0": (host(fruitless=30 * MINUTE), "warning"),

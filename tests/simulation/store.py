@@ -21,11 +21,21 @@ T = TypeVar("T")
 EPOCH = 1_800_000_000.0
 """Seconds since 1970 at which every simulation begins, by the database's clock."""
 
+_COMPILED: dict[Any, Any] = {}
+
 Committed = Callable[[str, sqlite3.Connection], None]
 
 
 class GoneError(asyncio.CancelledError):
     """The controller that asked is dead; nobody hears this."""
+
+
+@cache
+def shared() -> Engine:
+    """Return an engine whose dialect all seeds of a process share, so that a statement is compiled once."""
+    engine = create_engine("sqlite://")
+    engine.connect().close()
+    return engine
 
 
 @cache
@@ -48,7 +58,9 @@ class Database:
         # The database's clock is the simulation's: the product asks for julianday('now').
         self.raw.create_function("julianday", 1, lambda _: 2440587.5 + (EPOCH + clock()) / 86400.0)
         self.raw.execute("PRAGMA foreign_keys=ON")
-        self.engine: Engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
+        ours = shared()
+        self.engine = Engine(StaticPool(lambda: self.raw), ours.dialect, ours.url)
+        self.engine.update_execution_options(compiled_cache=_COMPILED)
         event.listen(self.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
 
     def close(self) -> None:

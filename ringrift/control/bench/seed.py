@@ -86,6 +86,7 @@ def _host(number: int, time: float) -> dict[str, Any]:
         root="ringrift",
         release="0" * 12,
         tunnel="open",
+        drift_at=time,
         added_at=time,
         changed_at=time,
     )

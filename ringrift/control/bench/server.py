@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
+import uvloop
+
 from ringrift.control import collector
 from ringrift.control.domain.ports import Fleet, HostSpec
 from ringrift.errors import Unreachable
@@ -44,4 +46,4 @@ if __name__ == "__main__":
     collector.rest()
     from ringrift.control.app import run_controller
 
-    asyncio.run(run_controller(Path(sys.argv[1]), 0, cast(Fleet, ImaginedFleet()), ready=collector.begin))
+    uvloop.run(run_controller(Path(sys.argv[1]), 0, cast(Fleet, ImaginedFleet()), ready=collector.begin))

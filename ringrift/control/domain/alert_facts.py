@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """A provisioned host that should work. `silent` is since its last beat, `fruitless` since when it holds
     leases without a result, `gpu_idle` since when its GPU does next to nothing while work waits."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Row, func
+from sqlalchemy import func
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
@@ -42,16 +42,36 @@ _EVENTS = 100_000
 """Most audit rows that one round looks through; after more, the newest."""
 
 
+class _HostRow(NamedTuple):
+    """What a round looks at of one provisioned host and its agent; of telemetry, as numbers."""
+
+    name: str
+    state: str
+    hourly_cost: float | None
+    id: str
+    beat_at: float | None
+    enrolled_at: float
+    gpu_percent: float | None
+    disk_used: float | None
+    disk_total: float | None
+    memory_used: float | None
+    memory_total: float | None
+
+
+# Columns, not objects, and numbers, not documents: of ten thousand hosts these would cost most of a round.
+_HOSTS = (
+    columns(Host.name, Host.state, Host.hourly_cost, Agent.id)
+    .add_columns(col(Agent.beat_at), col(Agent.enrolled_at))
+    .add_columns(*(col(Agent.telemetry)[name].as_float() for name in _HostRow._fields[6:]))
+    .join(Agent, col(Agent.host) == col(Host.name))
+    .where(col(Agent.revoked_at).is_(None), col(Host.state).in_(_WORKING), col(Host.release).is_not(None))
+)
+
+
 def load(session: Session, memory: Memory, settings: Settings, disk: float | None) -> tuple[Facts, Memory]:
     """Return the facts of a round and the memory for the next; `disk` is the share of the controller's."""
     time = now(session)
-    # Columns, not objects: of ten thousand hosts these would cost most of a round.
-    rows = session.execute(
-        columns(Host.name, Host.state, Host.hourly_cost)
-        .add_columns(Agent.id, Agent.beat_at, Agent.enrolled_at, Agent.telemetry)  # type: ignore[arg-type]
-        .join(Agent, col(Agent.host) == col(Host.name))
-        .where(col(Agent.revoked_at).is_(None), col(Host.state).in_(_WORKING), col(Host.release).is_not(None))
-    ).all()
+    rows = [_HostRow(*row) for row in session.execute(_HOSTS).all()]
     queues = _queues(session, time)
     idle = [row.name for row in rows if queues and _idles(row, time, settings)]
     told, event = _told(session, memory.event)
@@ -72,40 +92,37 @@ def load(session: Session, memory: Memory, settings: Settings, disk: float | Non
     return facts, memory
 
 
-def _is_live(row: Row[Any], time: float, settings: Settings) -> bool:
+def _is_live(row: _HostRow, time: float, settings: Settings) -> bool:
     age = None if row.beat_at is None else time - row.beat_at
     return host_health(age, settings.agents.stale_seconds, settings.agents.down_seconds) in ("up", "stale")
 
 
-def _idles(row: Row[Any], time: float, settings: Settings) -> bool:
-    percent = (row.telemetry or {}).get("gpu_percent")
-    low = percent is not None and percent < settings.alerts.gpu_share * 100
+def _idles(row: _HostRow, time: float, settings: Settings) -> bool:
+    low = row.gpu_percent is not None and row.gpu_percent < settings.alerts.gpu_share * 100
     return low and row.state == "ready" and _is_live(row, time, settings)
 
 
 def _host(
-    row: Row[Any],
+    row: _HostRow,
     time: float,
     settings: Settings,
     memory: Memory,
     fruitless: Mapping[str, float],
 ) -> HostFacts:
-    seen = row.telemetry or {}
     since = memory.idle.get(row.name)
     return HostFacts(
         name=row.name,
         silent=time - (row.beat_at or row.enrolled_at),
         live=_is_live(row, time, settings),
         cost=row.hourly_cost or 0.0,
-        disk=_share(seen, "disk"),
-        memory=_share(seen, "memory"),
+        disk=_share(row.disk_used, row.disk_total),
+        memory=_share(row.memory_used, row.memory_total),
         fruitless=fruitless.get(row.id),
         gpu_idle=None if since is None else time - since,
     )
 
 
-def _share(seen: Mapping[str, Any], what: str) -> float | None:
-    used, total = seen.get(f"{what}_used"), seen.get(f"{what}_total")
+def _share(used: float | None, total: float | None) -> float | None:
     return used / total if used is not None and total else None
 
 
@@ -117,13 +134,17 @@ def _fruitless(session: Session, time: float, window: float) -> dict[str, float]
     """
     since = time - window
     ended = col(Assignment.ended_at)
+    first = func.min(Assignment.began_at)
     query = (
-        select(Assignment.agent, func.min(Assignment.began_at))
+        select(Assignment.agent, first)
         .join(Job, col(Job.id) == col(Assignment.job))
         .where(ended.is_(None) | (ended > since - _SLACK), Job.kind != "train")
         .group_by(col(Assignment.agent))
+        .having(first <= since)
     )
-    began = {agent: at for agent, at in session.exec(query).all() if at <= since}
+    began = dict(session.exec(query).all())
+    if not began:
+        return {}
     holding = set(session.exec(select(Assignment.agent).where(Assignment.state == "running")).all())
     well = select(Agent.id).join(Throughput, col(Throughput.host) == col(Agent.host))
     fruitful = set(session.exec(well.where(Throughput.at > since)).all())
