@@ -35,6 +35,10 @@ def test_no_source_ends_a_process_by_its_name(pattern: str) -> None:
     assert holding(pattern) == []
 
 
+def test_no_source_waits_in_a_way_that_loses_a_cancellation() -> None:
+    assert holding(r"asyncio\.wait_for\(") == []
+
+
 @pytest.mark.parametrize(
     "pattern",
     [

@@ -103,7 +103,8 @@ class Feed:
             wait = await self.round()
             await asyncio.sleep(min(FAST, wait))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), max(0.0, wait - FAST))
+                async with asyncio.timeout(max(0.0, wait - FAST)):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def round(self) -> float:

@@ -24,7 +24,7 @@ from ringrift.control.domain.ports import Fleet
 from ringrift.control.leadership import Leadership, watch
 from ringrift.control.logs import close_logs, configure_logs
 from ringrift.control.reconcile.base import run_forever
-from ringrift.control.reconcile.context import Context
+from ringrift.control.reconcile.context import Context, end
 from ringrift.control.settings import load_settings
 from ringrift.control.store import migrate
 from ringrift.control.store.engine import DATABASE_URL, database_url
@@ -156,9 +156,7 @@ async def _reconciling(context: Context) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await context.flights.close()
         await asyncio.to_thread(leadership.release)
 

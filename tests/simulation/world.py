@@ -121,7 +121,8 @@ class World:
             for reconciler in chosen if self.peace else chosen[: len(chosen) // 2]:
                 await self._pass(context, reconciler)
             with suppress(TimeoutError):
-                await asyncio.wait_for(woken.wait(), _PASS_SECONDS * self.rng.uniform(1.0, 3.0))
+                async with asyncio.timeout(_PASS_SECONDS * self.rng.uniform(1.0, 3.0)):
+                    await woken.wait()
             woken.clear()
             await asyncio.sleep(self.rng.uniform(0.1, 3.0))
 

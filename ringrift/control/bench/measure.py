@@ -170,7 +170,8 @@ async def _ask(load: Process, do: str, **details: Any) -> dict[str, Any]:
     assert load.stdin is not None and load.stdout is not None
     load.stdin.write(json.dumps({"do": do, **details}).encode() + b"\n")
     try:
-        line = await asyncio.wait_for(load.stdout.readline(), _WAIT)
+        async with asyncio.timeout(_WAIT):
+            line = await load.stdout.readline()
     except TimeoutError:
         raise EnvironmentProblem(f"the agents were not answered within {_WAIT:.0f} s") from None
     if not line:

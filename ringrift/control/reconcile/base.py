@@ -114,6 +114,8 @@ async def run_forever(reconciler: Reconciler, context: Context, log: logging.Log
         resting = rest(time.monotonic() - began, reconciler.longest_rest)
         await asyncio.sleep(resting)
         try:
-            await asyncio.wait_for(wake.wait(), max(0.0, pause - resting))
+            # Not `wait_for`, which until Python 3.12 loses a cancellation that comes with the wake-up.
+            async with asyncio.timeout(max(0.0, pause - resting)):
+                await wake.wait()
         except TimeoutError:
             continue

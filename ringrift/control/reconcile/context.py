@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,23 @@ from ringrift.control.meters import Meters
 from ringrift.control.sessions import Sessions
 from ringrift.control.settings import Settings
 from ringrift.control.store.store import Store
+
+_CANCEL_AGAIN_SECONDS = 1.0
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait for their ends.
+
+    `asyncio.wait_for` until Python 3.12, which libraries use, loses a cancellation that comes at the moment
+    of its result: a task that lives on is cancelled again.
+    """
+    alive = set(tasks)
+    while alive:
+        for task in alive:
+            task.cancel()
+        ended, alive = await asyncio.wait(alive, timeout=_CANCEL_AGAIN_SECONDS)
+        # Asked for, so that none is reported as never looked at.
+        await asyncio.gather(*ended, return_exceptions=True)
 
 
 class Flights:
@@ -39,15 +56,12 @@ class Flights:
 
     async def stop(self, key: str) -> None:
         """Cancel an action and wait for its end."""
-        task = self._tasks.get(key)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if key in self._tasks:
+            await end([self._tasks[key]])
 
     async def close(self) -> None:
         """Cancel everything and wait for the ends."""
-        for key in self:
-            await self.stop(key)
+        await end(self._tasks.values())
 
 
 @dataclass
