@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from ringrift.control.domain.check import validation_line
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store.beats import get_agent
+from ringrift.control.store.beats import require_agent
 from ringrift.control.store.store import Store
 from ringrift.errors import AccessRefused, BadInput, SessionUnknown
 from ringrift.protocol.agent import AGENT_HEADER, SIGNATURE_HEADER, signing_text, streaming_signing_text
@@ -74,7 +74,7 @@ async def _verify(request: Request, store: Store, text: bytes, sha256: str) -> s
         return await signer(context, request.headers, text)
     agent = caller(context, given, request.headers, request.method, signed_path(request), sha256)
     # A session outlives the access of its agent; what has no unit of work of its own asks here.
-    await store.read(lambda s: get_agent(s, agent))
+    await store.read(lambda s: require_agent(s, agent))
     return agent
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from sqlmodel import Session, select
 
-from ringrift.control.store.beats import get_agent
+from ringrift.control.store.beats import require_agent
 from ringrift.control.store.tables import Assignment, Job
 from ringrift.errors import AccessRefused
 from ringrift.protocol.jobs import parse_spec, required_artifacts
@@ -42,7 +42,7 @@ def require_put(session: Session, agent: str, header: str) -> None:
 
 def _shown(session: Session, agent: str, header: str) -> Iterator[Assignment]:
     """Return the live assignments of an agent whose secret is in `<assignment>:<credential>`."""
-    get_agent(session, agent)
+    require_agent(session, agent)
     name, _, credential = header.partition(":")
     query = select(Assignment).where(Assignment.agent == agent, Assignment.state == "running")
     for assignment in session.exec(query.where(Assignment.id == name) if name else query).all():

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from ringrift.control.domain.check import check_result
 from ringrift.control.settings import AgentSettings
-from ringrift.control.store.beats import get_agent
+from ringrift.control.store.beats import require_agent
 from ringrift.control.store.clock import now
 from ringrift.control.store.credentials import require_credential
 from ringrift.control.store.filing import Outcome, ResultJob, Unit, take_all, those
@@ -60,7 +60,7 @@ def accept_results(
     A unit that has its receipt already is acknowledged again, whoever reports it; a superseded assignment is
     told to stop (P1, P2, P3). What cannot be true is answered with `BadInput`, `Refused` or `AccessRefused`.
     """
-    get_agent(session, agent_id)
+    require_agent(session, agent_id)
     rows = _assignments_of(session, requests)
     named = {name for item in requests for name in item.artifacts}
     intake = _Intake(session, agent_id, _receipts_of(session, rows.values(), requests))
