@@ -6,11 +6,13 @@ import math
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from inference.candidates import usable
+from inference.games import Games
 from inference.models import Model, ModelSet
 from inference.request import AiMoveRequest, Malformed, MoveRequest, effective_seed, read_request
 from ringrift.game.config import GameConfig
@@ -48,10 +50,11 @@ class Players:
 class Call:
     """A request on its way: what it says, when it came, what was served then, how long somebody waits."""
 
-    def __init__(self, body: bytes, models: ModelSet, arrived: float) -> None:
+    def __init__(self, body: bytes, models: ModelSet, games: Games, arrived: float) -> None:
         """`arrived` is of `time.monotonic`."""
         self.body = body
         self.models = models
+        self.games = games
         self.arrived = arrived
         self.patience = Deadline(arrived + ANSWER_SECONDS)
         self.fallback: tuple[str, str, str] | None = None
@@ -74,7 +77,7 @@ def answer_move(call: Call, players: Players) -> dict[str, Any]:
     game = load_game(request.game_state)
     wanted = level(clamp(request.difficulty), game.config)
     seed = effective_seed(request.seed, request.game_state, wanted.difficulty, request.player_number)
-    wanted, model = _who(call, wanted, game.config)
+    wanted, model = _who(call, wanted, game.config, request.game_state)
     move, evaluation = _answer(call, game, request.player_number, wanted, model, players, seed)
     return {**_reply(call, wanted, move, evaluation), "model": model.sha256 if model and move else None}
 
@@ -87,7 +90,7 @@ def answer_ai_move(call: Call, players: Players) -> dict[str, Any]:
     require_seat(game, seat)
     wanted = level(request.difficulty, game.config, request.ai_type)
     seed = effective_seed(request.seed, request.game_state, wanted.difficulty, seat)
-    wanted, model = _who(call, wanted, game.config)
+    wanted, model = _who(call, wanted, game.config, request.game_state)
     move, evaluation = _answer(call, game, seat, wanted, model, players, seed)
     return {
         **_reply(call, wanted, move, evaluation),
@@ -118,11 +121,13 @@ def _reply(call: Call, wanted: Level, move: dict[str, Any] | None, evaluation: f
     }
 
 
-def _who(call: Call, wanted: Level, config: GameConfig) -> tuple[Level, Model | None]:
+def _who(
+    call: Call, wanted: Level, config: GameConfig, state: Mapping[str, Any]
+) -> tuple[Level, Model | None]:
     """Return who moves, and with which model; a search without a net where the net is not loaded."""
     if not wanted.needs_model:
         return wanted, None
-    model = call.models.of(config)
+    model = call.games.model(state.get("id"), config, call.models)
     if model is not None:
         return wanted, model
     instead = level(wanted.difficulty, config, "mcts")

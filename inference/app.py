@@ -23,6 +23,7 @@ from inference.evaluate import (
     answer_position,
     answer_rules,
 )
+from inference.games import Games
 from inference.metrics import Metrics
 from inference.pool import SearchPool
 from inference.probes import add_probes
@@ -52,11 +53,11 @@ def build_app(watcher: Watcher, pool: SearchPool) -> FastAPI:
 
 
 def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metrics) -> None:
-    players = Players()
+    players, games = Players(), Games()
 
     async def answered(request: Request, answer: Callable[..., dict[str, Any]]) -> JSONResponse:
         arrived = time.monotonic()
-        call = Call(await read_body(request), watcher.serving.models, arrived)
+        call = Call(await read_body(request), watcher.serving.models, games, arrived)
         searching = asyncio.ensure_future(pool.run(functools.partial(answer, call, players)))
         leaving = asyncio.ensure_future(_left(request))
         await asyncio.wait((searching, leaving), return_when=asyncio.FIRST_COMPLETED)

@@ -12,6 +12,7 @@ import pytest
 from inference import answer as answer_module
 from inference.answer import Call, Players, answer_move
 from inference.candidates import is_last_resort, usable
+from inference.games import Games
 from inference.manifest import read_manifest
 from inference.models import ModelSet, load_set
 from inference.request import MoveRequest, effective_seed, read_request
@@ -47,7 +48,8 @@ def test_the_same_request_gets_the_same_answer_from_any_thread_s_players(
     body = json.dumps({**request, "difficulty": difficulty, "seed": 77}).encode()
     shared = Players()
     answers = [
-        answer_move(Call(body, models, time.monotonic()), players) for players in (shared, shared, Players())
+        answer_move(Call(body, models, Games(), time.monotonic()), players)
+        for players in (shared, shared, Players())
     ]
     assert answers[0]["move"] == answers[1]["move"] == answers[2]["move"]
     assert answers[0]["evaluation"] == answers[1]["evaluation"] == answers[2]["evaluation"]
@@ -56,7 +58,7 @@ def test_the_same_request_gets_the_same_answer_from_any_thread_s_players(
 def test_an_answer_that_waited_too_long_still_comes_with_a_legal_move(models, positions):
     request = positions["hex8-3p-late"]["move_request"]
     body = json.dumps({**request, "difficulty": 10}).encode()
-    reply = answer_move(Call(body, models, time.monotonic() - 100.0), Players())
+    reply = answer_move(Call(body, models, Games(), time.monotonic() - 100.0), Players())
     assert reply["move"] is not None
     assert reply["thinking_time_ms"] >= 100_000
 
@@ -65,7 +67,7 @@ def test_a_search_that_nobody_waits_for_ends_after_its_first_round(models, posit
     """Without the cancellation this search of level 10 looks at a thousand positions."""
     body = json.dumps({**positions["hex8-3p-late"]["move_request"], "difficulty": 10, "seed": 1}).encode()
     looked = []
-    players, call = Players(), Call(body, models, time.monotonic())
+    players, call = Players(), Call(body, models, Games(), time.monotonic())
     real = players.of(answer_module.level(10, models.models["hex8_3p"].config).with_model("x"), *_of(models))
     simulate = real.evaluator.evaluate
     real.evaluator.evaluate = lambda *leaves: (looked.append(1), call.patience.cancel(), simulate(*leaves))[2]
