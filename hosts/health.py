@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import asyncssh
 import httpx
 
 from hosts.remote import Remote
-from ringrift.control.domain.ports import Serving
+from ringrift.control.domain.ports import Serving, Traffic
 from ringrift.errors import AccessRefused, CorruptData, Unreachable
 
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.5
+ANSWERED, ERRORS = "ai_move_requests_total", "ringrift_ai_errors_total"
+LATENCY = "ai_move_latency_seconds_bucket"
+ASKED_WRONGLY = frozenset(
+    {"usage", "bad_input", "unknown_config", "illegal_move", "no_options", "bad_filter", "body_too_large"}
+)
+"""Errors that the service answers with 4xx: the client's, not the model's."""
+_SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 async def ask(remote: Remote, target: str, port: int) -> Serving:
@@ -28,14 +39,17 @@ async def ask(remote: Remote, target: str, port: int) -> Serving:
         listener = await _forward(remote, port)
     try:
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{listener.get_port()}/health")
+            address = f"http://127.0.0.1:{listener.get_port()}"
+            answer = await client.get(f"{address}/health")
+            metrics = await client.get(f"{address}/metrics")
     except httpx.HTTPError as error:
         raise Unreachable(
             f"{target} on {remote.name} does not answer on port {port}: {error or type(error).__name__}"
         ) from error
     finally:
         listener.close()
-    return parse(f"{target} on {remote.name}", answer.content)
+    serving = parse(f"{target} on {remote.name}", answer.content)
+    return replace(serving, traffic=read_traffic(metrics.text) if metrics.is_success else None)
 
 
 async def wait_for(
@@ -69,7 +83,36 @@ def parse(name: str, body: bytes) -> Serving:
         raise CorruptData(f"{name}: its /health is not a health report: {error}") from None
     if generation is not None and type(generation) is not int:
         raise CorruptData(f"{name}: its /health tells generation {generation!r}")
-    return Serving(healthy=healthy, generation=generation, models=models, issues=issues)
+    process = report.get("pid")
+    return Serving(
+        healthy=healthy,
+        generation=generation,
+        models=models,
+        issues=issues,
+        process=process if type(process) is int else None,
+    )
+
+
+def read_traffic(page: str) -> Traffic | None:
+    """Read the counters of a metrics page, added up over all levels; None when they are not there."""
+    answered, errors, buckets = 0, 0, Counter[float]()
+    try:
+        for line in page.splitlines():
+            sample = _SAMPLE.fullmatch(line)
+            if sample is None:
+                continue
+            name, labels, value = sample[1], dict(_LABEL.findall(sample[2] or "")), float(sample[3])
+            if name == ANSWERED:
+                answered += int(value)
+            elif name == ERRORS and labels.get("error_type") not in ASKED_WRONGLY:
+                errors += int(value)
+            elif name == LATENCY and labels["le"] != "+Inf":
+                buckets[float(labels["le"])] += int(value)
+    except (ValueError, KeyError, OverflowError):
+        return None
+    if f"# TYPE {ANSWERED} " not in page:
+        return None
+    return Traffic(answered, errors, tuple(sorted(buckets.items())))
 
 
 def _sha256(value: Any) -> str:

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from hosts.health import parse
+from hosts.health import ASKED_WRONGLY, parse, read_traffic
+from inference.metrics import Metrics
+from inference.models import ModelSet
+from inference.refusals import _STATUS
 from ringrift.errors import CorruptData
 
 GOOD = {
@@ -53,3 +56,33 @@ def test_a_service_that_is_still_loading_has_no_generation():
 def test_anything_else_is_corrupt_data(body):
     with pytest.raises(CorruptData, match="web"):
         parse("web", body)
+
+
+def page() -> str:
+    metrics = Metrics()
+    for level, seconds in ((1, 0.01), (1, 0.3), (2, 0.01), (2, 99.0)):
+        metrics.answered("heuristic", level, seconds)
+    for code in ("bad_input", "overloaded", "RuntimeError"):
+        metrics.failed(code)
+    return metrics.text(ModelSet(), healthy=True, present=0)
+
+
+def test_the_counters_of_the_service_are_added_up_over_its_levels():
+    traffic = read_traffic(page())
+    assert traffic is not None
+    assert (traffic.answered, dict(traffic.latency)[0.25], dict(traffic.latency)[10.0]) == (4, 2, 3)
+
+
+def test_errors_of_clients_are_not_the_errors_of_the_service():
+    assert read_traffic(page()).errors == 2
+
+
+@pytest.mark.parametrize(
+    "body", ["", "<html>", page().replace("} 1", "} many"), page().replace('le="', 'l="')]
+)
+def test_a_page_without_its_counters_tells_nothing(body):
+    assert read_traffic(body) is None
+
+
+def test_every_error_that_the_service_answers_with_a_clients_status_is_known():
+    assert {kind.code for kind, status in _STATUS if status < 500} <= ASKED_WRONGLY

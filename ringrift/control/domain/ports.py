@@ -100,6 +100,18 @@ class DeployOrder:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """Counters of a target since its service started."""
+
+    answered: int
+    """Moves."""
+    errors: int
+    """Requests that failed by the service's own fault; what a client asked wrongly is not among them."""
+    latency: tuple[tuple[float, int], ...] = ()
+    """(seconds, moves that took at most so long), rising; slower moves are in `answered` only."""
+
+
+@dataclass(frozen=True)
 class Serving:
     """What a target said about itself: config key -> SHA-256 that it serves."""
 
@@ -107,6 +119,10 @@ class Serving:
     generation: int | None
     models: dict[str, str] = field(default_factory=dict)
     issues: tuple[str, ...] = ()
+    process: int | None = None
+    """The service's process: another one means that it started anew."""
+    traffic: Traffic | None = None
+    """None when it shows no counters."""
 
 
 class Fleet(Protocol):
