@@ -252,7 +252,7 @@ class TestTunnels:
         assert world.fleet.named("hold_tunnel") == ["alpha"]
         await world.post("/hosts/alpha/remove")
         await world.reconcile("tunnels")
-        assert "tunnel:alpha" not in world.context.flights
+        assert not any(key.startswith("tunnel:alpha ") for key in world.context.flights)
 
     async def test_a_cut_one_is_noted_with_its_reason_and_opened_again(self, world: World) -> None:
         await world.agent("alpha")
@@ -280,6 +280,29 @@ class TestTunnels:
         await world.post("/hosts/alpha/trust", {"host_key": OTHER_KEY})
         await world.reconcile("tunnels")
         await eventually(lambda: _is(world, "state", "ready"))
+
+    async def test_a_host_that_is_trusted_again_while_its_tunnel_stands_is_reachable(self, world: World) -> None:
+        await world.agent("alpha")
+        await world.reconcile("tunnels")
+        await eventually(lambda: _is(world, "tunnel", "open"))
+        world.fleet.fail("provision", HostKeyChanged("alpha showed another key once"))
+        await begin_provision(world)
+        await world.finish_operations()
+        assert (await host(world))["state"] == "unreachable"
+        await world.post("/hosts/alpha/trust", {"host_key": HOST_KEY})
+        assert (await host(world))["state"] == "ready"
+
+    async def test_the_connection_of_a_key_ends_where_another_one_is_trusted(self, world: World) -> None:
+        await world.agent("alpha")
+        await world.reconcile("tunnels")
+        await eventually(lambda: _is(world, "tunnel", "open"))
+        await world.post("/hosts/alpha/trust", {"host_key": OTHER_KEY})
+        before = [key for key in world.context.flights if key.startswith("tunnel:alpha ")]
+        await world.reconcile("tunnels")
+        await eventually(lambda: _is(world, "tunnel", "open"))
+        after = [key for key in world.context.flights if key.startswith("tunnel:alpha ")]
+        assert len(before) == len(after) == 1 and before != after
+        assert world.fleet.named("hold_tunnel") == ["alpha", "alpha"]
 
     async def test_a_draining_host_is_draining_again_when_it_comes_back(self, world: World) -> None:
         await world.agent("alpha")

@@ -209,7 +209,7 @@ class World:
 
     async def _answer(self, host: str, agent: str | None, verb: str, request: Any) -> Any:
         context = self.context
-        if context is None or f"tunnel:{host}" not in context.flights:
+        if context is None or not any(key.startswith(f"tunnel:{host} ") for key in context.flights):
             raise Unreachable("nobody answers")
         try:
             return await self._handle(context, host, agent or "", verb, request)

@@ -25,21 +25,24 @@ _SETTLED_SECONDS = 30.0
 
 async def step(context: Context) -> bool:
     """Open missing tunnels, and close those of hosts that should have none."""
-    wanted = set(await context.store.read(_wanted))
-    held = {key.removeprefix(_PREFIX) for key in context.flights if key.startswith(_PREFIX)}
-    if missing := wanted - held:
+    wanted = {f"{_PREFIX}{name} {key}": name for name, key in await context.store.read(_wanted)}
+    held = {key for key in context.flights if key.startswith(_PREFIX)}
+    for key in sorted(held - wanted.keys()):
+        await context.flights.stop(key)
+    if missing := sorted(wanted.keys() - held):
         # All at once: of a whole fleet that comes back, one question for each host took longest.
-        specs = await context.store.read(lambda s: host_specs(s, missing))
-        for name in sorted(missing):
-            context.flights.start(_PREFIX + name, _keep(context, name, specs.get(name)))
-    for name in sorted(held - wanted):
-        await context.flights.stop(_PREFIX + name)
-    return wanted != held
+        specs = await context.store.read(lambda s: host_specs(s, {wanted[key] for key in missing}))
+        for key in missing:
+            context.flights.start(key, _keep(context, wanted[key], specs.get(wanted[key])))
+    return wanted.keys() != held
 
 
-def _wanted(session: Session) -> list[str]:
-    """Return hosts that were provisioned once, are not retired and showed their pinned key."""
-    query = select(Host.name).where(
+def _wanted(session: Session) -> list[tuple[str, str]]:
+    """Return hosts that were provisioned once, are not retired and showed their pinned key, and that key.
+
+    A tunnel is one of a host and its key: where another key is trusted, the connection of the old one ends.
+    """
+    query = select(Host.name, Host.fingerprint).where(
         col(Host.release).is_not(None), Host.state != "retired", col(Host.blocked).is_(False)
     )
     return list(session.exec(query).all())

@@ -8,7 +8,7 @@ from ringrift.control.domain.hostkeys import bare_key, fingerprint
 from ringrift.control.domain.inventory import trust_command
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
-from ringrift.control.store.fleet import get_host, set_state
+from ringrift.control.store.fleet import get_host, reachable_state, set_state
 from ringrift.control.store.tables import Host, HostAuthority, HostKey, RevokedKey
 from ringrift.errors import HostKeyChanged, NotFound, Refused
 
@@ -56,6 +56,9 @@ def pin(
     session.add(host)
     if host.release is None and host.state in ("new", "unreachable"):
         set_state(session, host, "new", "", actor)
+    elif host.state == "unreachable" and host.tunnel == "open" and same:
+        # The tunnel never closed, so that nobody would notice it open again.
+        set_state(session, host, reachable_state(session, host), "", actor)
 
 
 def vouched(session: Session, host: Host) -> None:
