@@ -15,6 +15,15 @@ from fastapi.responses import JSONResponse
 import ringrift
 from inference.answer import Call, Players, answer_ai_move, answer_move
 from inference.choices import CHOICES, ChoiceRequest, answer_choice
+from inference.contract import (
+    AiMoveReply,
+    ChoiceReply,
+    Evaluation,
+    MoveReply,
+    PositionReply,
+    RuleReply,
+    takes,
+)
 from inference.evaluate import (
     EvaluateRequest,
     PositionRequest,
@@ -70,11 +79,11 @@ def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
         metrics.answered(reply["ai_type"], reply["difficulty"], time.monotonic() - arrived)
         return Answer(reply)
 
-    @app.post("/move", openapi_extra=_described(MoveRequest))
+    @app.post("/move", **takes(MoveRequest, MoveReply))
     async def move(request: Request) -> JSONResponse:
         return await answered(request, answer_move)
 
-    @app.post("/ai/move", openapi_extra=_described(AiMoveRequest))
+    @app.post("/ai/move", **takes(AiMoveRequest, AiMoveReply))
     async def ai_move(request: Request) -> JSONResponse:
         return await answered(request, answer_ai_move)
 
@@ -92,21 +101,23 @@ def _add_judgements(app: FastAPI, watcher: Watcher, pool: SearchPool) -> None:
         body = await read_body(request)
         return await pool.run(functools.partial(_told, answer, body, *more))
 
-    for choice in CHOICES:
-
-        @app.post(f"/ai/choice/{choice}", openapi_extra=_described(ChoiceRequest), name=choice)
-        async def choose(request: Request, choice: str = choice) -> JSONResponse:
+    def add_choice(choice: str) -> None:
+        @app.post(f"/ai/choice/{choice}", name=choice, **takes(ChoiceRequest, ChoiceReply))
+        async def choose(request: Request) -> JSONResponse:
             return await judged(request, functools.partial(answer_choice, choice))
 
-    @app.post("/ai/evaluate", openapi_extra=_described(EvaluateRequest))
+    for choice in CHOICES:
+        add_choice(choice)
+
+    @app.post("/ai/evaluate", **takes(EvaluateRequest, Evaluation))
     async def evaluate(request: Request) -> JSONResponse:
         return await judged(request, answer_evaluate)
 
-    @app.post("/ai/evaluate_position", openapi_extra=_described(PositionRequest))
+    @app.post("/ai/evaluate_position", **takes(PositionRequest, PositionReply))
     async def evaluate_position(request: Request) -> JSONResponse:
         return await judged(request, answer_position, watcher.serving.models, players)
 
-    @app.post("/rules/evaluate_move", openapi_extra=_described(RuleRequest))
+    @app.post("/rules/evaluate_move", **takes(RuleRequest, RuleReply))
     async def evaluate_move(request: Request) -> JSONResponse:
         return await judged(request, answer_rules)
 
@@ -127,8 +138,3 @@ async def read_body(request: Request) -> bytes:
         if len(body) > MAX_BODY:
             raise BodyTooLarge(f"the body is larger than {MAX_BODY >> 20} MiB")
     return bytes(body)
-
-
-def _described(kind: type[Any]) -> dict[str, Any]:
-    schema = kind.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

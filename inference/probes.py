@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 import ringrift
+from inference.contract import Health, LadderReply, Live, Ready, Refusal, gives
 from inference.ladderhealth import ladder_health
 from inference.metrics import CONTENT_TYPE, Metrics
 from inference.pool import SearchPool
@@ -19,21 +20,21 @@ from inference.watch import Watcher
 def add_probes(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metrics) -> None:
     """Add the routes that read and search nothing; they answer at once while searches run."""
 
-    @app.get("/health")
+    @app.get("/health", **gives(Health, **{"503": Health}))
     async def health() -> JSONResponse:
         report = health_report(watcher)
         return JSONResponse(report, 503 if report["issues"] else 200)
 
-    @app.get("/ready")
+    @app.get("/ready", **gives(Ready, **{"503": Ready}))
     async def ready() -> JSONResponse:
         issues = watcher.serving.issues
         return JSONResponse({"ready": not issues}, 503 if issues else 200)
 
-    @app.get("/live")
+    @app.get("/live", **gives(Live))
     async def live() -> dict[str, bool]:
         return {"live": True}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def prometheus() -> Response:
         serving = watcher.serving
         page = metrics.text(serving.models, not serving.issues, pool.present)
@@ -47,7 +48,7 @@ def add_probes(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
         }
         return {"models": found, "timestamp": time.time()}
 
-    @app.get("/internal/ladder/health")
+    @app.get("/internal/ladder/health", **gives(LadderReply, **{"4XX": Refusal}))
     async def ladder(
         board_type: str | None = None, num_players: str | None = None, difficulty: str | None = None
     ) -> dict[str, Any]:
