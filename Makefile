@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints chaos cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints chaos hostile cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -50,6 +50,9 @@ simulate: $(VENV)/.dev  ## the fleet under seeded trouble, promises checked afte
 
 chaos: tools $(VENV)/.dev  ## 41 hosts with sshd and agents, ten minutes of trouble (MINUTES=10 HOSTS=41 SEED=1)
 	@$(BIN)/python -m tests.chaos.run --minutes $(or $(MINUTES),10) --hosts $(or $(HOSTS),41) --seed $(or $(SEED),1)
+
+hostile: $(VENV)/.dev  ## hostile requests against a real inference service (REQUESTS=100000 SEED=1)
+	@$(BIN)/python -m tests.inference.siege --requests $(or $(REQUESTS),100000) --seed $(or $(SEED),1)
 
 failpoints: tools $(VENV)/.dev  ## kill the controller before and after every commit and side effect (NAME=agent.result for one)
 	@$(BIN)/python -m tests.failpoints.run $(if $(NAME),--name $(NAME))

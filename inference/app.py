@@ -36,8 +36,8 @@ from inference.games import Games
 from inference.metrics import Metrics
 from inference.pool import SearchPool
 from inference.probes import add_probes
-from inference.refusals import BodyTooLarge, add_refusals
-from inference.request import MAX_BODY, AiMoveRequest, Malformed, MoveRequest
+from inference.refusals import BodyTooLarge, BodyTooSlow, add_refusals
+from inference.request import BODY_SECONDS, MAX_BODY, AiMoveRequest, Malformed, MoveRequest
 from inference.watch import Watcher
 
 SERVICE = "ringrift-inference"
@@ -52,7 +52,7 @@ class Answer(JSONResponse):
 
 def build_app(watcher: Watcher, pool: SearchPool) -> FastAPI:
     """Return the application; `watcher` tells what is served, `pool` runs the searches."""
-    app = FastAPI(title=SERVICE, version=ringrift.__version__)
+    app = FastAPI(title=SERVICE, version=ringrift.__version__, redirect_slashes=False)
     metrics = Metrics()
     _add_moves(app, watcher, pool, metrics)
     _add_judgements(app, watcher, pool)
@@ -131,10 +131,14 @@ def _told(answer: Callable[..., dict[str, Any]], *more: object) -> Answer:
 
 
 async def read_body(request: Request) -> bytes:
-    """Read the body up to its limit; raise `BodyTooLarge` beyond it, whatever the header says."""
+    """Read the body; raise `BodyTooLarge` or `BodyTooSlow` beyond the limits, whatever the header says."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise BodyTooLarge(f"the body is larger than {MAX_BODY >> 20} MiB")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise BodyTooLarge(f"the body is larger than {MAX_BODY >> 20} MiB")
+    except TimeoutError:
+        raise BodyTooSlow(f"the body took more than {BODY_SECONDS:g} s") from None
     return bytes(body)

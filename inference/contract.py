@@ -141,7 +141,7 @@ class LadderReply(BaseModel):
 def takes(body: type[BaseModel], reply: type[BaseModel]) -> dict[str, Any]:
     """Return the arguments of a route that takes a body; everything it may answer is named."""
     schema = body.model_json_schema()
-    refusals = {413: Refusal, 422: Faults, 503: Refusal}
+    refusals = {408: Refusal, 413: Refusal, 422: Faults, 503: Refusal}
     if reply is ChoiceReply:
         refusals[400] = Refusal
     return {

@@ -91,7 +91,7 @@ def _family(name: str, kind: str, values: Mapping[Labels, float]) -> Iterator[st
 
 def _sample(name: str, labels: Labels, value: float) -> str:
     inside = ",".join(f'{key}="{text}"' for key, text in labels)
-    return f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}"
+    return f"{name}{{{inside}}} {value}" if inside else f"{name} {value}"
 
 
 def _resident() -> int:

@@ -28,9 +28,16 @@ class BodyTooLarge(UsageError):
     code = "body_too_large"
 
 
+class BodyTooSlow(UsageError):
+    """The request body did not arrive in time."""
+
+    code = "body_too_slow"
+
+
 _STATUS: tuple[tuple[type[RingRiftError], int], ...] = (
     (Overloaded, 503),
     (BodyTooLarge, 413),
+    (BodyTooSlow, 408),
     (NoOptions, 400),
     (BadFilter, 400),
     (UsageError, 422),
@@ -60,7 +67,11 @@ def add_refusals(app: FastAPI, metrics: Metrics) -> None:
     app.add_exception_handler(Exception, fail)
 
 
-_HEADERS = {413: {"connection": "close"}, 503: {"retry-after": str(RETRY_SECONDS)}}
+_HEADERS = {
+    408: {"connection": "close"},
+    413: {"connection": "close"},
+    503: {"retry-after": str(RETRY_SECONDS)},
+}
 
 
 def _first_fault(error: RingRiftError) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from ringrift.players.ladder import HIGHEST, LOWEST
 
 MAX_BODY = 32 << 20
 """Bytes; a hexagonal game of four seats sends 8 MiB."""
+BODY_SECONDS = 25.0
+"""How long a body may take to arrive; nobody waits for an answer to a slower one."""
 _SEED_MASK = 0x7FFFFFFF
 _Body = TypeVar("_Body", bound=BaseModel)
 

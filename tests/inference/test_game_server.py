@@ -7,6 +7,8 @@ import json
 import httpx
 import pytest
 
+from inference.metrics import Metrics
+from inference.models import ModelSet
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.fingerprint import fingerprint, fingerprint_text
@@ -241,6 +243,12 @@ def test_the_ladder_tells_every_level_of_every_config(service):
     for wrong in ({"board_type": "go"}, {"num_players": "5"}, {"difficulty": "x"}, {"difficulty": "²"}):
         answer = httpx.get(f"{service.url}/internal/ladder/health", params=wrong)
         assert answer.status_code == 400, wrong
+
+
+def test_a_large_count_is_told_to_the_last_digit():
+    metrics = Metrics()
+    metrics._requests[()] = 12_345_678
+    assert "ai_move_requests_total 12345678\n" in metrics.text(ModelSet(), healthy=True, present=0)
 
 
 def test_metrics_count_moves_errors_and_what_is_served(service):
