@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
     from ringrift.client.http import Client
     from ringrift.protocol.batches import BatchView
-    from ringrift.protocol.operator import OperationView
+    from ringrift.protocol.operator import DeploymentView, OperationView
 
-V = TypeVar("V", bound="OperationView | BatchView")
+V = TypeVar("V", bound="OperationView | BatchView | DeploymentView")
+GOING = ("running", "halting", "cancelling")
 POLL_SECONDS = 0.4
 PATIENCE_SECONDS = 60.0
 """How long the controller may be away in between (a restart) before we stop waiting."""
@@ -38,6 +40,15 @@ def follow_batch(client: Client, first: BatchView) -> BatchView:
     return _watch(lambda: [client.send(routes.batch(first.id))], [first], shown)[0]
 
 
+def follow_deployment(client: Client, first: DeploymentView) -> DeploymentView:
+    """Show a deployment until it has ended, or everything is taken back, and return how it ended."""
+    from ringrift.cli.tables import deployed
+    from ringrift.client import routes
+
+    shown = _Live(lambda views: deployed(views[0])) if sys.stderr.isatty() else _TargetLines()
+    return _watch(lambda: [client.send(routes.deployment(first.id or ""))], [first], shown)[0]
+
+
 def follow(
     ask: Callable[[], Sequence[OperationView]], first: Sequence[OperationView], label: str = ""
 ) -> Sequence[OperationView]:
@@ -48,7 +59,7 @@ def follow(
 
 
 def _watch(ask: Callable[[], Sequence[V]], first: Sequence[V], shown: Any) -> Sequence[V]:
-    """Ask again and again until no view is `running`; `shown` is entered for what shows them."""
+    """Ask again and again until no view goes on; `shown` is entered for what shows them."""
     try:
         return _follow(ask, first, shown)
     except KeyboardInterrupt:
@@ -60,7 +71,7 @@ def _follow(ask: Callable[[], Sequence[V]], first: Sequence[V], shown: Any) -> S
     views, away_since = first, None
     with shown as show:
         show(views)
-        while any(view.state == "running" for view in views):
+        while any(view.state in GOING for view in views):
             time.sleep(POLL_SECONDS)
             try:
                 views, away_since = ask(), None
@@ -84,6 +95,17 @@ def raise_failures(views: Sequence[OperationView]) -> None:
     told = "; ".join(error.message for error in causes)
     raise PartialFailure(
         f"{len(failed)} of {len(views)} failed: {told}", hint="ask again: finished steps are not repeated"
+    )
+
+
+def raise_unless_served(view: DeploymentView) -> None:
+    """Raise when a deployment ended otherwise than with every target serving it."""
+    if view.state not in ("halting", "failed", "cancelling", "cancelled"):
+        return
+    counts = Counter(row.state for row in view.targets)
+    told = ", ".join(f"{count} {state}" for state, count in counts.items())
+    raise PartialFailure(
+        f"{view.id} {view.state}: {view.reason} ({told})", hint="see `ringrift-ctl targets list`"
     )
 
 
@@ -161,6 +183,30 @@ class _StepLines:
                     line = f"{view.subject}: {step.name} {step.state}{seconds} {step.detail}".rstrip()
                     sys.stderr.write(plain(line) + "\n")
                     sys.stderr.flush()
+
+
+class _TargetLines:
+    """Prints a line as each step of a deployment ends, and as each target comes to another state."""
+
+    def __init__(self) -> None:
+        self._steps, self._told = _StepLines(), dict[str, str]()
+
+    def __enter__(self) -> Callable[[Sequence[DeploymentView]], None]:
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _show(self, views: Sequence[DeploymentView]) -> None:
+        from ringrift.client.display import plain
+
+        with self._steps as show:
+            show(views[0].operations)
+        for row in views[0].targets:
+            if row.state != self._told.get(row.target, "waiting"):
+                self._told[row.target] = row.state
+                sys.stderr.write(plain(f"{row.target}: {row.state} {row.reason}".rstrip()) + "\n")
+        sys.stderr.flush()
 
 
 def _drawn(views: Sequence[OperationView], label: str) -> RenderableType:

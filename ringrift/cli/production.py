@@ -10,10 +10,9 @@ from ringrift.cli.configs import actor, config_key
 from ringrift.cli.output import DryRun, Json, Yes, confirm, controller, output, report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from ringrift.cli.output import Output
     from ringrift.client.http import Client
-    from ringrift.protocol.operator import DeploymentView, OperationView
+    from ringrift.protocol.operator import DeploymentView
 
 app = typer.Typer()
 targets = typer.Typer(help="Inference targets: where models are served.")
@@ -65,11 +64,13 @@ def deploy_inference(
     dry_run: DryRun = False,
     yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait and show the steps.")] = True,
+    cancel: Annotated[
+        str | None, typer.Option(metavar="ID", help="Instead: end this deployment and take it back.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Make targets serve the champions: copy, verify hash and one legal move, swap."""
+    """Make targets serve the champions, wave by wave; when one fails, all go back to what they served."""
     from ringrift.cli import tables
-    from ringrift.cli.follow import follow, raise_failures
     from ringrift.client import routes
     from ringrift.protocol.operator import DeployRequest
 
@@ -77,19 +78,44 @@ def deploy_inference(
     configs = [config_key(key) for key in config or []]
     asked = {"targets": target or [], "configs": configs, "actor": actor()}
     with controller() as client:
+        if cancel is not None:
+            _cancel(client, out, cancel, bool(target or config or dry_run), wait)
+            return
         plan = client.send(routes.deploy(routes.build(DeployRequest, **asked, dry_run=True)))
         if dry_run:
             out.data(plan, lambda: tables.deployment(plan))
             return
         out.note(tables.deployment(plan))
         confirm(_question(plan), yes)
-        view = client.send(routes.deploy(routes.build(DeployRequest, **asked)))
-        if wait and view.id:
-            identity = view.id
-            follow(lambda: _operations(client, identity), view.operations, "deploy")
-            view = client.send(routes.deployment(identity))
+        finish(client, out, client.send(routes.deploy(routes.build(DeployRequest, **asked))), wait)
+
+
+def finish(client: Client, out: Output, view: DeploymentView, wait: bool) -> None:
+    """Follow a deployment when asked to, print how its targets stand, and end with 3 unless all serve it."""
+    from ringrift.cli import tables
+    from ringrift.cli.follow import follow_deployment, raise_unless_served
+
+    if wait:
+        view = follow_deployment(client, view)
     out.data(view, lambda: tables.deployed(view))
-    raise_failures(view.operations)
+    raise_unless_served(view)
+
+
+def _cancel(client: Client, out: Output, identity: str, more: bool, wait: bool) -> None:
+    """Take a deployment back; that it ends `cancelled` is no failure then."""
+    from ringrift.cli import tables
+    from ringrift.cli.follow import follow_deployment, raise_unless_served
+    from ringrift.client import routes
+    from ringrift.errors import UsageError
+
+    if more:
+        raise UsageError("--cancel takes the id of a deployment and nothing else")
+    view = client.send(routes.cancel_deployment(identity))
+    if wait:
+        view = follow_deployment(client, view)
+    out.data(view, lambda: tables.deployed(view))
+    if any(row.state == "failed" for row in view.targets):
+        raise_unless_served(view)
 
 
 def _question(plan: DeploymentView) -> str:
@@ -98,9 +124,3 @@ def _question(plan: DeploymentView) -> str:
     if not changes:
         return "Everything is served as desired; deploy again all the same?"
     return f"Change {len(changes)} served model(s) on {len(names)} target(s)?"
-
-
-def _operations(client: Client, identity: str) -> Sequence[OperationView]:
-    from ringrift.client import routes
-
-    return client.send(routes.deployment(identity)).operations

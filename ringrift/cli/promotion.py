@@ -52,9 +52,15 @@ def promote(
 
 @app.command()
 def rollback(
-    context: typer.Context, config: Key, dry_run: DryRun = False, yes: Yes = False, json: Json = False
+    context: typer.Context,
+    config: Key,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the targets serve it.")] = True,
+    json: Json = False,
 ) -> None:
-    """Make the previous champion of a config the champion again."""
+    """Bring the previous champion of a config back, as champion and on every target that serves it."""
+    from ringrift.cli.production import finish
     from ringrift.client import routes
 
     out, key = output(context, json), config_key(config)
@@ -64,9 +70,14 @@ def rollback(
         _require_allowed(plan)
         if dry_run:
             return
-        confirm(f"Make {(plan.model or '')[:8]} the champion of {key} again?", yes)
-        made = client.send(routes.rollback(key, dry_run=False))
-    _show_made(out, made)
+        where = f" and on {len(plan.targets)} target(s)" if plan.targets else ""
+        confirm(f"Make {(plan.model or '')[:8]} the champion of {key} again{where}?", yes)
+        made = client.send(routes.rollback(key, dry_run=False, champion=plan.champion))
+        if made.deployment is None:
+            _show_made(out, made)
+            return
+        out.note(f"{key}: {(made.model or '')[:8]} is champion again, as generation {made.generation}")
+        finish(client, out, client.send(routes.deployment(made.deployment)), wait)
 
 
 def _show_plan(out: Output, plan: PromotionView, dry_run: bool) -> None:

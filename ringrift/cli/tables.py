@@ -179,6 +179,8 @@ def promotion(view: op.PromotionView) -> RenderableType:
     ]
     if view.evidence:
         parts.append(evaluations(view.evidence))
+    if view.targets:
+        parts.append(Text(plain(f"served by: {', '.join(view.targets)}")))
     parts.append(Text(plain(f"reversible: {view.reversible}")))
     return Group(*parts)
 
@@ -198,13 +200,30 @@ def _target_row(view: op.TargetView) -> tuple[object, ...]:
         "-" if view.generation is None else view.generation,
         f"{right} of {sum(1 for m in view.models if m.desired)} as desired",
         age(view.checked_age),
-        "; ".join(view.issues) or "-",
+        "; ".join([*view.issues, *_restarted(view)]) or "-",
     )
+
+
+def _restarted(view: op.TargetView) -> list[str]:
+    """Tell a restart for an hour."""
+    recent = view.restarted_age is not None and view.restarted_age < 3600.0
+    return [f"its service started anew {age(view.restarted_age)} ago"] if recent else []
 
 
 def target(view: op.TargetView) -> RenderableType:
     rows = ((m.config, short(m.desired), short(m.serving), _same(m)) for m in view.models)
-    return Group(targets([view]), table(("config", "desired", "serving", ""), rows))
+    parts: list[RenderableType] = [
+        targets([view]),
+        table(("config", "desired", "serving", ""), rows),
+    ]
+    if view.rollout:
+        parts.append(rollout([view.rollout]))
+    return Group(*parts)
+
+
+def rollout(rows: Sequence[op.RolloutTarget]) -> RenderableType:
+    cells = ((row.target, row.wave, state_text(row.state), row.deployment, row.reason or "-") for row in rows)
+    return table(("target", "wave>", "state", "deployment", "reason"), cells)
 
 
 def _same(model: op.ServingView) -> Text:
@@ -212,25 +231,31 @@ def _same(model: op.ServingView) -> Text:
 
 
 def deployment(view: op.DeploymentView) -> RenderableType:
-    headers = ("target", "config", "model", "serving now", "")
+    headers = ("wave>", "target", "config", "model", "serving now", "")
+    waves = {row.target: row.wave for row in view.targets}
     rows = (
         (
+            waves.get(a.target, "-"),
             a.target,
             a.config,
             short(a.model),
             short(a.serving, "nothing"),
             state_text("change" if a.change else "same"),
         )
-        for a in view.actions
+        for a in sorted(view.actions, key=lambda a: waves.get(a.target, 0))
     )
-    head = Text(plain(f"deployment, generation {view.generation}: {view.state}"), style="bold")
-    return Group(head, table(headers, rows), Text(plain(f"reversible: {view.reversible}")))
+    return Group(_deployment_head(view), table(headers, rows), Text(plain(f"reversible: {view.reversible}")))
 
 
 def deployed(view: op.DeploymentView) -> RenderableType:
     """What came of a deployment; its plan was shown before."""
-    head = Text(plain(f"deployment, generation {view.generation}: {view.state}"), style="bold")
-    return Group(head, operations(view.operations))
+    return Group(_deployment_head(view), rollout(view.targets), operations(view.operations))
+
+
+def _deployment_head(view: op.DeploymentView) -> Text:
+    name = f" {view.id}" if view.id else ""
+    because = f" ({view.reason})" if view.reason else ""
+    return Text(plain(f"deployment{name}, generation {view.generation}: {view.state}{because}"), style="bold")
 
 
 def jobs(views: Sequence[op.JobView]) -> RenderableType:

@@ -25,10 +25,21 @@ _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
         "◆": ("champion",),
     },
     "busy": {
-        "◐": ("provisioning", "running", "leased", "baking", "acknowledged"),
+        "◐": (
+            "provisioning",
+            "running",
+            "leased",
+            "baking",
+            "acknowledged",
+            "halting",
+            "cancelling",
+            "rolling_back",
+        ),
         "◇": ("candidate", "planned"),
     },
-    "warn": {"▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning", "owed")},
+    "warn": {
+        "▲": ("draining", "stale", "drifted", "closed", "change", "changed", "warning", "owed", "rolled_back")
+    },
     "bad": {
         "✖": (
             "unreachable",

@@ -272,9 +272,11 @@ def promote(request: op.PromoteRequest) -> Call[op.PromotionView]:
     return Call("POST", "/v1/promotions", op.PromotionView, body=request)
 
 
-def rollback(config: str, dry_run: bool) -> Call[op.PromotionView]:
+def rollback(config: str, dry_run: bool, champion: str | None = None) -> Call[op.PromotionView]:
+    """Refused when another model than `champion` stands there by then."""
     path = f"/v1/rollback/{segment(config, 'config')}"
-    return Call("POST", path, op.PromotionView, {"dry_run": "true" if dry_run else "false"})
+    given = _given(dry_run="true" if dry_run else "false", expected_champion=champion)
+    return Call("POST", path, op.PromotionView, given)
 
 
 def targets() -> Call[list[op.TargetView]]:
@@ -295,6 +297,12 @@ def deploy(request: op.DeployRequest) -> Call[op.DeploymentView]:
 
 def deployment(identity: str) -> Call[op.DeploymentView]:
     return Call("GET", f"/v1/deployments/{segment(identity, 'deployment')}", op.DeploymentView)
+
+
+def cancel_deployment(identity: str) -> Call[op.DeploymentView]:
+    """Start no more targets, and take back those that it touched."""
+    path = f"/v1/deployments/{segment(identity, 'deployment')}/cancel"
+    return Call("POST", path, op.DeploymentView)
 
 
 def jobs(

@@ -186,6 +186,26 @@ class HostSettings:
 
 
 @dataclass(frozen=True)
+class RolloutSettings:
+    """How deployments go over their targets, and what a changed target must keep."""
+
+    share: float = bounded(0.5, 0.0, 1.0)
+    """After the first target, up to this share of all of them; then the rest."""
+    bake_seconds: float = bounded(10.0, 0.0, 86_400.0)
+    """How long each wave is watched before the next."""
+    error_share: float = bounded(0.01, 0.0, 1.0)
+    """Most errors of its own, of all requests while it is watched."""
+    p99_seconds: float = bounded(10.0, 0.01, 60.0)
+    """Longest that 99 % of the moves may take while it is watched."""
+    least_moves: int = bounded(0, 0, 1_000_000)
+    """Moves that must be asked of a target while it is watched."""
+    patience_seconds: float = bounded(120.0, 0.0, 86_400.0)
+    """How much longer a target is waited for that cannot be asked, or taken back."""
+    retry_seconds: float = bounded(5.0, 0.0, 3600.0)
+    """Pause before a target that could not be reached is taken back again."""
+
+
+@dataclass(frozen=True)
 class LimitSettings:
     """Sizes and paces of the controller itself."""
 
@@ -196,7 +216,7 @@ class LimitSettings:
     """Uploads are refused when less than this would stay free on the disk."""
     pass_seconds: float = bounded(1.0, 0.01, 60.0)
     """Pause between two passes of a reconciler when nothing wakes it."""
-    observe_seconds: float = bounded(30.0, 0.1, 3600.0)
+    observe_seconds: float = bounded(5.0, 0.1, 3600.0)
     """How often inference targets are asked what they serve."""
     reconnect_seconds: float = bounded(1.0, 0.01, 60.0)
     """First pause before a lost host is connected again; doubles up to a minute, with jitter."""
@@ -282,6 +302,7 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     hosts: HostSettings = field(default_factory=HostSettings)
+    rollouts: RolloutSettings = field(default_factory=RolloutSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)

@@ -234,6 +234,10 @@ class PromotionView(Reply):
     done: bool
     reversible: str
     command: str
+    deployment: str | None = None
+    """Of a rollback: the deployment that makes the targets serve it."""
+    targets: list[str] = []
+    """Of a rollback: the targets that serve the config and get the former champion."""
 
 
 class EnableRequest(Wire):
@@ -260,6 +264,18 @@ class ServingView(Reply):
     serving: str | None
 
 
+class RolloutTarget(Reply):
+    """Where a target stands in a deployment, and why."""
+
+    deployment: str
+    target: str
+    wave: int
+    state: Literal[
+        "waiting", "running", "baking", "succeeded", "failed", "rolling_back", "rolled_back", "skipped"
+    ]
+    reason: str
+
+
 class TargetView(Reply):
     name: str
     host: str
@@ -268,7 +284,12 @@ class TargetView(Reply):
     generation: int | None
     models: list[ServingView]
     issues: list[str]
+    """What it says is wrong, or what it serves otherwise than ordered."""
     checked_age: float | None
+    restarted_age: float | None = None
+    """Since it was found to have started anew other than by a deployment."""
+    rollout: RolloutTarget | None = None
+    """Of the newest deployment that names it."""
 
 
 class DeployRequest(Wire):
@@ -289,13 +310,19 @@ class DeployAction(Reply):
 
 
 class DeploymentView(Reply):
-    """A deployment that was planned (no operations) or begun, one operation per target."""
+    """A deployment that was planned (no operations) or begun.
+
+    One operation per target as its wave comes, and one more for each that is taken back; `halting` and
+    `cancelling` last until all are.
+    """
 
     id: str | None
     generation: int
     actions: list[DeployAction]
+    targets: list[RolloutTarget] = []
     operations: list[OperationView]
-    state: Literal["planned", "running", "succeeded", "failed"]
+    state: Literal["planned", "running", "halting", "cancelling", "succeeded", "failed", "cancelled"]
+    reason: str = ""
     reversible: str
     command: str
 

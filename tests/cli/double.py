@@ -33,6 +33,8 @@ class World:
     def __init__(self) -> None:
         self.status = sample.status()
         self.targets = sample.targets()
+        self.followed = False
+        """Whether targets follow a rollback."""
         self.keys = [
             op.HostKey(type="ssh-ed25519", fingerprint=sample.FINGERPRINT, public_key=sample.PUBLIC_KEY),
         ]
@@ -199,7 +201,11 @@ def _write(world: World, path: list[str], query: dict[str, str], body: dict[str,
         world.promotions.append(body)
         return sample.promotion(body["config"], done=True)
     if path[0] == "rollback":
-        return sample.promotion(path[1], done=query["dry_run"] == "false")
+        made = query["dry_run"] == "false"
+        follows = {"targets": ["eu-1", "eu-2"], "deployment": "dep-32" if made else None}
+        return sample.promotion(path[1], done=made).model_copy(update=follows if world.followed else {})
+    if path[0] == "deployments" and path[-1] == "cancel":
+        return sample.deployment(0).model_copy(update={"id": path[1], "state": "cancelling"})
     if path == ["targets"]:
         return sample.targets()[0].model_copy(update={"name": body["name"], "host": body["host"]})
     if path == ["deployments"]:

@@ -537,6 +537,8 @@ def targets() -> list[op.TargetView]:
             models=serving(old=("hex8_2p", "hexagonal_2p")),
             issues=["2 configs serve another hash than the champion"],
             checked_age=11.0,
+            restarted_age=42.0,
+            rollout=rollout("eu-2", 2, "rolled_back", "eu-1: 3 errors beside 120 moves, 1.0% are allowed"),
         ),
         op.TargetView(
             name="us-1",
@@ -549,6 +551,15 @@ def targets() -> list[op.TargetView]:
             checked_age=1290.0,
         ),
     ]
+
+
+def rollout(target: str, wave: int, state: str, reason: str = "") -> op.RolloutTarget:
+    """Return where a target stands in the newest deployment."""
+    return op.RolloutTarget(deployment="dep-32", target=target, wave=wave, state=state, reason=reason)
+
+
+def _rollout_state(operations: list[op.OperationView], place: int, *, failed: bool) -> str:
+    return "rolled_back" if failed else operations[place].state if operations else "waiting"
 
 
 def deployment(done: int | None = None, fail: str = "") -> op.DeploymentView:
@@ -572,12 +583,18 @@ def deployment(done: int | None = None, fail: str = "") -> op.DeploymentView:
         ]
     states = {each.state for each in operations}
     state = "planned" if not operations else "running" if "running" in states else "succeeded"
+    failed = "failed" in states and state != "running"
     return op.DeploymentView(
         id=None if done is None else "dep-32",
         generation=32,
         actions=actions,
+        targets=[
+            rollout(each.name, wave, _rollout_state(operations, wave - 1, failed=failed), fail * failed)
+            for wave, each in enumerate(targets()[:2], 1)
+        ],
         operations=operations,
-        state="failed" if "failed" in states and state != "running" else state,
+        state="failed" if failed else state,
+        reason=f"eu-2: {fail}" if failed else "",
         reversible="yes: ringrift-ctl rollback CONFIG, then ringrift-ctl deploy-inference",
         command="ringrift-ctl deploy-inference eu-1 eu-2",
     )

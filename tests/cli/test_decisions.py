@@ -80,7 +80,48 @@ def test_a_target_that_failed_makes_status_three_and_is_named(run, world) -> Non
     world.fail_operation["eu-2"] = "the hash of hex8_2p differs after copying"
     result = run("deploy-inference", "--yes")
     assert result.exit_code == 3
-    assert "1 of 2 failed: eu-2: the hash of hex8_2p differs" in result.stderr
+    assert "eu-2: rolled_back the hash of hex8_2p differs after copying" in result.stderr
+    assert "dep-32 failed: eu-2: the hash of hex8_2p differs after copying (2 rolled_back)" in result.stderr
+    assert "rolled_back" in result.stdout
+
+
+def test_the_plan_of_a_deployment_tells_the_waves(run, world) -> None:
+    result = run("deploy-inference", "--dry-run", "--json")
+    assert [(row["target"], row["wave"]) for row in json.loads(result.stdout)["targets"]] == [
+        ("eu-1", 1),
+        ("eu-2", 2),
+    ]
+
+
+def test_a_deployment_is_cancelled_by_its_id_and_its_end_is_waited_for(run, world) -> None:
+    result = run("deploy-inference", "--cancel", "dep-32")
+    assert result.exit_code == 0 and "dep-32" in result.stdout
+    assert len(world.sent("POST", "/v1/deployments/dep-32/cancel")) == 1
+    assert world.sent("POST", "/v1/deployments") == []
+
+
+def test_a_deployment_cannot_be_ordered_and_cancelled_at_once(run, world) -> None:
+    result = run("deploy-inference", "eu-1", "--cancel", "dep-32")
+    assert result.exit_code == 2 and "nothing else" in result.stderr
+
+
+def test_a_rollback_waits_until_the_targets_serve_the_former_champion(run, world) -> None:
+    world.followed = True
+    result = run("rollback", "hex8_2p", answer="y\n")
+    assert result.exit_code == 0
+    assert "again and on 2 target(s)?" in result.stderr and "eu-2: succeeded" in result.stderr
+    assert "dep-32, generation 32: succeeded" in result.stdout
+
+
+def test_a_rollback_that_a_target_does_not_follow_is_status_three(run, world) -> None:
+    world.followed, world.fail_operation["eu-2"] = True, "the disk is full"
+    assert run("rollback", "hex8_2p", "--yes").exit_code == 3
+
+
+def test_a_target_shows_what_the_last_deployment_left_and_that_it_started_anew(run, world) -> None:
+    shown = run("targets", "show", "eu-2").stdout
+    assert "rolled_back" in shown and "3 errors beside 120 moves" in shown
+    assert "its service started anew 42s ago" in shown
 
 
 def test_a_target_is_added_with_its_configs(run, world) -> None:

@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ringrift.control.domain.ports import (
     ShownKey,
     StepEvent,
     StepReport,
+    Traffic,
 )
 from ringrift.game.config import GameConfig
 from ringrift.protocol import agent as wire
@@ -304,23 +305,27 @@ class RecordingFleet:
         self.tokens: list[str | None] = []
         self.orders: list[DeployOrder] = []
         self.enrolled: set[str] = set()
-        self.failures: dict[str, list[Exception]] = {}
+        self.failures: dict[str, list[Exception | None]] = {}
         self.cuts: dict[str, asyncio.Event] = {}
         self.serving: dict[str, Serving] = {}
+        self.served: dict[str, Serving] = {}
+        self.traffic: dict[str, Traffic] = {}
+        self.process: int | None = None
         self.plans: dict[str, HostPlan] = {}
         self.after_provision: Provisioned | None = None
         self.stand_still: asyncio.Event | None = None
         self.closed = False
 
-    def fail(self, call: str, *errors: Exception, subject: str = "") -> None:
-        """Let the next calls of this name (on this subject) end with these errors."""
+    def fail(self, call: str, *errors: Exception | None, subject: str = "") -> None:
+        """Let the next calls of this name (on this subject) end with these errors; None: well."""
         self.failures[f"{call} {subject}".strip()] = list(errors)
 
     def _call(self, name: str, subject: str) -> None:
         self.calls.append((name, subject))
         for key in (name, f"{name} {subject}"):
-            if self.failures.get(key):
-                raise self.failures[key].pop(0)
+            failure = self.failures[key].pop(0) if self.failures.get(key) else None
+            if failure is not None:
+                raise failure
 
     def named(self, name: str) -> list[str]:
         """Return the subjects of all calls of this name."""
@@ -372,12 +377,16 @@ class RecordingFleet:
         if self.stand_still is not None:
             await self.stand_still.wait()
         await report(StepEvent("copy", "done", "", 0.1))
-        said = Serving(True, order.generation, {model.config: model.sha256 for model in order.models})
-        return self.serving.setdefault(order.target, said) if order.target in self.serving else said
+        models = {model.config: model.sha256 for model in order.models}
+        said = Serving(True, order.generation, models, process=self.process)
+        self.served[order.target] = self.serving.get(order.target, said)
+        return self.served[order.target]
 
     async def observe(self, host: HostSpec, target: str, port: int) -> Serving:
         self._call("observe", target)
-        return self.serving[target]
+        said = self.serving.get(target) or self.served[target]
+        traffic = said.traffic or self.traffic.get(target, Traffic(0, 0))
+        return replace(said, traffic=traffic, process=self.process)
 
     async def close(self) -> None:
         self.closed = True

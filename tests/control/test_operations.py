@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 from sqlalchemy import text
 
 from ringrift.control.domain.ports import Serving, StepEvent
+from ringrift.control.reconcile import targets
 from ringrift.control.settings import Settings
 from ringrift.control.store import operations
 from ringrift.control.store.tables import Host, Operation
@@ -281,7 +283,9 @@ class TestTunnels:
         await world.reconcile("tunnels")
         await eventually(lambda: _is(world, "state", "ready"))
 
-    async def test_a_host_that_is_trusted_again_while_its_tunnel_stands_is_reachable(self, world: World) -> None:
+    async def test_a_host_that_is_trusted_again_while_its_tunnel_stands_is_reachable(
+        self, world: World
+    ) -> None:
         await world.agent("alpha")
         await world.reconcile("tunnels")
         await eventually(lambda: _is(world, "tunnel", "open"))
@@ -338,7 +342,7 @@ class TestDeployments:
 
     async def deploy(self, world: World, **body: Any) -> dict:
         begun = await world.post("/deployments", body)
-        await world.finish_operations()
+        await world.finish_deployments()
         return await world.get(f"/deployments/{begun['id']}")
 
     async def test_a_champion_is_deployed_and_recorded(self, world: World) -> None:
@@ -380,18 +384,6 @@ class TestDeployments:
         assert done["operations"][0]["error"]["code"] == "not_found"
         assert world.fleet.orders == []
 
-    async def test_one_failed_target_does_not_hold_up_the_others(self, world: World) -> None:
-        await champion(world)
-        for name in ("front", "side"):
-            await world.post("/targets", {"name": name, "host": "stage", "port": 9000})
-        world.fleet.fail("deploy", Unreachable("stage does not answer"))
-        begun = await world.post("/deployments", {})
-        for _ in range(2):
-            await world.finish_operations()
-        done = await world.get(f"/deployments/{begun['id']}")
-        assert done["state"] == "failed"
-        assert sorted(item["state"] for item in done["operations"]) == ["failed", "succeeded"]
-
     async def test_asking_for_the_running_deployment_again_returns_it(self, world: World) -> None:
         await champion(world)
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
@@ -403,11 +395,11 @@ class TestDeployments:
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
         world.fleet.stand_still = asyncio.Event()
         begun = await world.post("/deployments", {})
-        await world.reconcile("operations")
+        await world.reconcile("rollouts", "operations")
         await eventually(lambda: _called(world, "deploy"))
         await world.restart()
         world.fleet.stand_still = None
-        await world.finish_operations()
+        await world.finish_deployments()
         assert (await world.get(f"/deployments/{begun['id']}"))["state"] == "succeeded"
         assert len(world.fleet.orders) == 2 and world.fleet.orders[0] == world.fleet.orders[1]
 
@@ -424,6 +416,10 @@ async def _called(world: World, name: str) -> bool:
     return bool(world.fleet.named(name))
 
 
+def _always(*_: object) -> bool:
+    return True
+
+
 class TestObservation:
     """What targets serve is asked, not assumed."""
 
@@ -432,21 +428,21 @@ class TestObservation:
         return small_settings(limits={"observe_seconds": 0.1})
 
     async def observed(self, world: World) -> dict:
-        await world.write(lambda s: s.execute(text("UPDATE target SET checked_at = 1")))
-        from ringrift.control.reconcile import targets
-
-        await targets.step(world.context)
+        with mock.patch.object(targets, "_stale", _always):
+            await targets.step(world.context)
+        await world.flights(targets.FLIGHT)
         return await world.get("/targets/front")
 
     async def test_drift_sickness_and_silence_are_seen_and_told_apart(self, world: World) -> None:
         model = await champion(world)
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
         await world.post("/deployments", {})
-        await world.finish_operations()
+        await world.finish_deployments()
         world.fleet.serving["front"] = Serving(True, 1, {CONFIG: "0" * 64})
         drifted = await self.observed(world)
         assert drifted["state"] == "drifted"
         assert drifted["models"] == [{"config": CONFIG, "desired": model, "serving": "0" * 64}]
+        assert drifted["issues"] == [f"{CONFIG} serves 00000000 instead of {model[:8]}"]
         assert "serves something else than ordered" in (await world.get("/why/front"))["sentence"]
         world.fleet.serving["front"] = Serving(False, 1, {}, ("hash differs",))
         sick = await self.observed(world)
@@ -455,6 +451,75 @@ class TestObservation:
         assert (await self.observed(world))["state"] == "unreachable"
         world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model})
         assert (await self.observed(world))["state"] == "serving"
+
+    async def test_a_target_that_was_put_back_to_an_older_generation_has_drifted(self, world: World) -> None:
+        model = await champion(world)
+        await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
+        for _ in range(2):
+            await world.post("/deployments", {})
+            await world.finish_deployments()
+        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model})
+        drifted = await self.observed(world)
+        assert drifted["state"] == "drifted"
+        assert drifted["issues"] == ["it serves generation 1 instead of 2"]
+
+    async def test_a_service_that_started_anew_by_itself_is_told_and_one_that_we_started_is_not(
+        self, world: World
+    ) -> None:
+        await champion(world)
+        await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
+        for process in (41, 42):
+            world.fleet.process = process
+            await world.post("/deployments", {})
+            await world.finish_deployments()
+            shown = await self.observed(world)
+            assert shown["state"] == "serving" and shown["restarted_age"] is None
+        world.fleet.process = 43
+        assert (await self.observed(world))["restarted_age"] < 60
+        told = (await world.get("/events?limit=1"))[0]
+        assert told["action"] == "target.observed" and told["detail"]["restarted"]
+
+    async def test_an_answer_that_a_deployment_overtook_is_not_believed(self, world: World) -> None:
+        await champion(world)
+        await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
+        await world.post("/deployments", {})
+        await world.finish_deployments()
+        before, overtaken = await world.fleet.observe(None, "front", 9000), asyncio.Event()
+
+        async def late(*_: object) -> Serving:
+            await overtaken.wait()
+            return before
+
+        with mock.patch.object(world.fleet, "observe", late), mock.patch.object(targets, "_stale", _always):
+            await targets.step(world.context)
+            await world.post("/deployments", {})
+            await world.reconcile("rollouts", "operations")
+            await world.flights("operation:")
+            overtaken.set()
+            await world.flights(targets.FLIGHT)
+        shown = await world.get("/targets/front")
+        assert shown["state"] == "serving" and shown["generation"] == 2
+
+    async def test_a_target_that_is_silent_holds_up_no_other(self, world: World) -> None:
+        await champion(world)
+        for name in ("front", "side"):
+            await world.post("/targets", {"name": name, "host": "stage", "port": 9000})
+        await world.post("/deployments", {})
+        await world.finish_deployments()
+        ask, silence = world.fleet.observe, asyncio.Event()
+
+        async def one_hangs(host: object, target: str, port: int) -> Serving:
+            if target == "front":
+                await silence.wait()
+            return await ask(host, target, port)
+
+        await world.write(lambda s: s.execute(text("UPDATE target SET checked_at = 1")))
+        with mock.patch.object(world.fleet, "observe", one_hangs):
+            await targets.step(world.context)
+            await world.flights("target:side")
+            assert (await world.get("/targets/side"))["checked_age"] < 60
+            silence.set()
+            await world.flights("target:front")
 
     async def test_a_target_without_a_deployment_is_not_asked(self, world: World) -> None:
         await world.agent("stage")
@@ -466,7 +531,7 @@ class TestObservation:
         model = await champion(world)
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
         await world.post("/deployments", {})
-        await world.finish_operations()
+        await world.finish_deployments()
         world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model})
         before = (await world.get("/events?limit=1"))[0]["id"]
         await self.observed(world)

@@ -59,7 +59,7 @@ async def test_games_become_a_champion_that_is_served(world: World) -> None:
 
     await world.post("/targets", {"name": "front", "host": "alpha", "port": 9000})
     deployment = await world.post("/deployments", {})
-    await world.finish_operations()
+    await world.finish_deployments()
     deployment = await world.get(f"/deployments/{deployment['id']}")
     assert deployment["state"] == "succeeded"
     target = await world.get("/targets/front")

@@ -20,6 +20,7 @@ from ringrift.control.settings import Settings, parse_settings
 from ringrift.control.store import fleet
 from ringrift.control.store.clock import now
 from ringrift.control.store.jobs import queue_job
+from ringrift.control.store.rollouts import active_deployments
 from ringrift.control.store.store import Store
 from ringrift.control.store.tables import Agent, Assignment, Host
 from ringrift.protocol.jobs import IngestSpec
@@ -48,6 +49,7 @@ def small_settings(**sections: dict[str, Any]) -> Settings:
             "elo1": 450.0,
             "anchor_elo1": 450.0,
         },
+        "rollouts": {"bake_seconds": 0.0, "retry_seconds": 0.0},
         "limits": {"pass_seconds": 0.01, "free_bytes": 0, "reconnect_seconds": 0.01},
     }
     for name, values in sections.items():
@@ -184,6 +186,21 @@ class World:
         await self.reconcile("operations")
         tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("operation:")]
         await asyncio.gather(*tasks)
+
+    async def flights(self, prefix: str) -> None:
+        """Wait for the ends of long actions."""
+        await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name().startswith(prefix)))
+
+    async def finish_deployments(self) -> None:
+        """Carry rollouts on until none goes on, or nothing more happens by itself."""
+        for _ in range(100):
+            await self.reconcile("rollouts", "operations")
+            await self.flights("operation:")
+            await self.reconcile("rollouts", "targets")
+            await self.flights("target:")
+            if not await self.read(active_deployments):
+                return
+        raise AssertionError("a deployment does not come to its end")
 
     async def enable(self, config: str = CONFIG) -> None:
         await self.post(f"/configs/{config}/enabled", {"enabled": True})

@@ -307,16 +307,33 @@ async def it_is_deployed(stage: Stage) -> None:
     if not stage.query("SELECT 1 FROM operation WHERE kind = 'deploy'"):
         await stage.world.post("/deployments", {})
 
-    async def done() -> bool:
-        return not stage.query("SELECT 1 FROM operation WHERE state = 'running'")
+    await rolled_out(stage)
 
-    await stage.until(done, "operations")
+
+async def rolled_out(stage: Stage) -> None:
+    async def done() -> bool:
+        going = "('running', 'halting', 'cancelling')"
+        return not stage.query(f"SELECT 1 FROM deployment WHERE state IN {going}")
+
+    await stage.until(done, "rollouts", "operations", "targets")
+
+
+@champions.act
+async def another_deployment_is_taken_back(stage: Stage) -> None:
+    if len(stage.query("SELECT 1 FROM deployment")) < 2:
+        await stage.world.post("/deployments", {"configs": [CONFIG]})
+    ((identity, state),) = stage.query("SELECT id, state FROM deployment ORDER BY generation DESC LIMIT 1")
+    if state == "running":
+        await stage.world.reconcile("rollouts")
+        await stage.world.post(f"/deployments/{identity}/cancel")
+    await rolled_out(stage)
 
 
 @champions.act
 async def it_is_asked(stage: Stage) -> None:
     stage.sql("UPDATE target SET checked_at = 1.0")
     await stage.world.reconcile("targets")
+    await stage.flights("target:")
 
 
 @champions.act
@@ -324,6 +341,7 @@ async def it_does_not_answer(stage: Stage) -> None:
     stage.sql("UPDATE target SET checked_at = 1.0")
     stage.fleet.fail("observe", Unreachable("nothing answers"))
     await stage.world.reconcile("targets")
+    await stage.flights("target:")
 
 
 SCENES = [games, lost, champions]

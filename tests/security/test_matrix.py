@@ -32,7 +32,7 @@ LEAST = {
         "POST /hosts/{name}/quarantine /hosts/{name}/trust /hosts/scan /host-keys/scan /host-keys/revoke",
         "POST /host-authorities /host-authorities/remove /inventory /plans /batches",
         "POST /batches/{identity}/{verb} /configs/{key}/enabled /targets /deployments /jobs/{identity}/retry",
-        "POST /jobs/{identity}/cancel /shares /retention",
+        "POST /jobs/{identity}/cancel /shares /retention /deployments/{identity}/cancel",
         "POST /alerts/{signature:path}/ack",
     ),
     "promoter": ("POST /promotions /rollback/{config}",),

@@ -48,6 +48,14 @@ BATCH = _machine(
     failed="",
     cancelled="",
 )
+DEPLOYMENT = _machine(
+    running="succeeded halting cancelling",
+    halting="failed",
+    cancelling="cancelled",
+    succeeded="",
+    failed="",
+    cancelled="",
+)
 OPERATION = _machine(running="succeeded failed", succeeded="", failed="")
 
 

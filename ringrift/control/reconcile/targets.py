@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
@@ -11,47 +12,77 @@ from ringrift.control.reconcile.context import Context
 from ringrift.control.store import production
 from ringrift.control.store.clock import now
 from ringrift.control.store.hostspecs import host_spec
-from ringrift.control.store.operations import running_operation
-from ringrift.control.store.tables import Host, Target
+from ringrift.control.store.tables import DeploymentTarget, Host, Target
 from ringrift.errors import RingRiftError
 
-_AT_ONCE = 8
+FLIGHT = "target:"
+_AT_ONCE = 32
+_BAKING_SECONDS = 0.5
+"""How often targets are asked on which a rollout waits."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    spec: HostSpec
+    target: str
+    port: int
+    at: float
 
 
 async def step(context: Context) -> bool:
-    """Ask the targets whose last answer is older than `observe_seconds`."""
+    """Begin to ask the targets whose last answer is older than `observe_seconds`.
+
+    Each is asked on its own, so that one that is silent holds up no other.
+    """
     every = context.settings.limits.observe_seconds
-    due = await context.store.read(lambda s: _due(s, every))
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def ask(spec: HostSpec, target: str, port: int) -> bool:
-        async with gate:
-            return await _observe(context, spec, target, port)
-
-    return any(await asyncio.gather(*(ask(*item) for item in due)))
+    for question in await context.store.read(lambda s: _due(s, every)):
+        asked = sum(key.startswith(FLIGHT) for key in context.flights)
+        if FLIGHT + question.target not in context.flights and asked < _AT_ONCE:
+            context.flights.start(FLIGHT + question.target, _observe(context, question))
+    return False
 
 
-def _due(session: Session, every: float) -> list[tuple[HostSpec, str, int]]:
+def _due(session: Session, every: float) -> list[_Question]:
     """Return targets that were deployed to, are not being deployed to, and were not asked lately."""
     query = select(Target, Host).join(Host, col(Host.name) == col(Target.host)).where(Target.state != "new")
-    time = now(session)
-    due: list[tuple[HostSpec, str, int]] = []
-    for target, host in session.exec(query).all():
-        fresh = target.checked_at is not None and time - target.checked_at < every
-        absent = host.state == "retired" or host.blocked
-        if not fresh and not absent and running_operation(session, "deploy", target.name) is None:
-            due.append((host_spec(session, host), target.name, target.port))
-    return due
+    baking, time = _baking(session), now(session)
+    return [
+        _Question(host_spec(session, host), target.name, target.port, time)
+        for target, host in session.exec(query.order_by(col(Target.checked_at))).all()
+        if host.state != "retired"
+        and not host.blocked
+        and _stale(time, target.checked_at, every, baking.get(target.name))
+        and not production.deployed_since(session, target.name, time)
+    ]
 
 
-async def _observe(context: Context, spec: HostSpec, target: str, port: int) -> bool:
+def _baking(session: Session) -> dict[str, float]:
+    """Return the targets that rollouts watch, and since when."""
+    query = select(DeploymentTarget).where(DeploymentTarget.state == "baking")
+    return {row.target: row.since for row in session.exec(query).all()}
+
+
+def _stale(time: float, checked_at: float | None, every: float, baking: float | None) -> bool:
+    if checked_at is None or (baking is not None and checked_at <= baking):
+        return True
+    return time - checked_at >= (every if baking is None else min(every, _BAKING_SECONDS))
+
+
+async def _observe(context: Context, question: _Question) -> None:
+    """Ask a target. An answer that a deployment overtook may be of before or after it, and tells nothing."""
+    target = question.target
+
+    def heard(note: Callable[[Session], bool]) -> Callable[[Session], bool]:
+        return lambda s: not production.deployed_since(s, target, question.at) and note(s)
+
     try:
-        serving = await context.fleet.observe(spec, target, port)
+        serving = await context.fleet.observe(question.spec, target, question.port)
     except RingRiftError as error:
         reason = error.message
-        return await context.store.write(
-            "target.silent", lambda s: production.record_silence(s, target, reason)
-        )
-    return await context.store.write(
-        "target.serving", lambda s: production.record_serving(s, target, serving)
-    )
+        silence = heard(lambda s: production.record_silence(s, target, reason))
+        changed = await context.store.write("target.silent", silence)
+    else:
+        answer = heard(lambda s: production.record_serving(s, target, serving))
+        changed = await context.store.write("target.serving", answer)
+    if changed or await context.store.read(lambda s: target in _baking(s)):
+        context.wake()

@@ -1,43 +1,19 @@
-"""Inference targets: what they should serve, what they serve, and the deployments in between."""
+"""Inference targets: what they should serve, and what they said that they serve."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.ports import Serving
+from ringrift.control.domain.rollouts import differences, traffic_document
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.fleet import get_host
-from ringrift.control.store.ids import new_id
-from ringrift.control.store.learning import champions
-from ringrift.control.store.operations import running_operation, start_operation
-from ringrift.control.store.tables import Deployment, Operation, ServingRow, Target
-from ringrift.errors import Conflict, MissingEvidence, NotFound, Refused
-from ringrift.game.config import GameConfig
-
-
-@dataclass(frozen=True)
-class Action:
-    """One config of one target: what it should serve from now on, and what it serves."""
-
-    target: str
-    config: str
-    model: str
-    generation: int
-    serving: str | None
-
-
-@dataclass(frozen=True)
-class DeploymentPlan:
-    """What a deployment would do, and the generation that it would get."""
-
-    generation: int
-    actions: tuple[Action, ...]
+from ringrift.control.store.tables import Deployment, DeploymentTarget, Operation, ServingRow, Target
+from ringrift.errors import Conflict, NotFound
 
 
 def get_target(session: Session, name: str) -> Target:
@@ -75,111 +51,93 @@ def targets(session: Session) -> list[Target]:
     return list(session.exec(select(Target).order_by(col(Target.name))).all())
 
 
+def targets_of(session: Session, config: str) -> list[str]:
+    """Return the names of the targets that were told to serve a config, and whose hosts are still ours."""
+    return [
+        target.name
+        for target in targets(session)
+        if config in wanted(session, target.name) and get_host(session, target.host).state != "retired"
+    ]
+
+
 def serving_now(session: Session, target: str) -> dict[str, str]:
     """Return what a target said last: config -> model hash."""
-    query = select(ServingRow).where(ServingRow.target == target).order_by(col(ServingRow.id))
-    newest = {row.config: row.model for row in session.exec(query).all()}
-    return {config: model for config, model in newest.items() if model is not None}
+    newest = select(func.max(ServingRow.id)).where(ServingRow.target == target).group_by(ServingRow.config)
+    query = select(ServingRow).where(col(ServingRow.id).in_(newest))
+    return {row.config: row.model for row in session.exec(query).all() if row.model is not None}
+
+
+def newest_order(session: Session, target: str) -> Operation | None:
+    """Return the newest operation that says what a target should serve.
+
+    One that failed says nothing, since what served before is current again; one that takes a target back is
+    what it should come to, whatever became of it.
+    """
+    back = select(DeploymentTarget.back).where(col(DeploymentTarget.back).is_not(None))
+    query = select(Operation).where(
+        Operation.kind == "deploy",
+        Operation.subject == target,
+        or_(col(Operation.state) != "failed", col(Operation.id).in_(back)),
+    )
+    return session.exec(query.order_by(col(Operation.began_at).desc()).limit(1)).first()
 
 
 def wanted(session: Session, target: str) -> dict[str, dict[str, Any]]:
-    """Return what the newest deployment that did not fail wants of a target: config -> model entry."""
-    query = select(Operation).where(
-        Operation.kind == "deploy", Operation.subject == target, Operation.state != "failed"
-    )
-    newest = session.exec(query.order_by(col(Operation.began_at).desc())).first()
+    """Return what the newest order wants of a target: config -> model entry."""
+    newest = newest_order(session, target)
     return {entry["config"]: entry for entry in newest.order["models"]} if newest else {}
 
 
-def plan_deployment(session: Session, names: Sequence[str], configs: Sequence[str]) -> DeploymentPlan:
-    """Return what deploying the champions of `configs` to the targets `names` would do (empty: all).
-
-    A target keeps what it was told for the other configs. Raises `MissingEvidence` for a config without a
-    champion, since champions are the only models with evidence.
-    """
-    chosen = [get_target(session, name) for name in names] if names else targets(session)
-    if not chosen:
-        raise NotFound("there is no inference target", hint="add one with `ringrift-ctl targets add`")
-    generation = (session.exec(select(func.max(Deployment.generation))).one() or 0) + 1
-    actions = [action for target in chosen for action in _actions(session, target, configs)]
-    if not actions:
-        raise MissingEvidence("no config has a champion to deploy", hint="promote one first")
-    return DeploymentPlan(generation, tuple(actions))
-
-
-def _actions(session: Session, target: Target, configs: Sequence[str]) -> list[Action]:
-    if get_host(session, target.host).state == "retired":
-        raise Refused(f"host {target.host} of target {target.name} is retired", hint="add the host again")
-    standing, serving = champions(session), serving_now(session, target.name)
-    kept = wanted(session, target.name)
-    served = target.configs or sorted(standing)
-    outside = [config for config in configs if target.configs and config not in target.configs]
-    if outside:
-        raise Refused(f"target {target.name} is not meant to serve {outside[0]}")
-    chosen = list(configs) or served
-    missing = [config for config in chosen if config not in standing]
-    if missing:
-        raise MissingEvidence(f"{missing[0]} has no champion", hint=f"`ringrift-ctl promote {missing[0]}`")
-    models = {config: (entry["sha256"], entry["generation"]) for config, entry in kept.items()}
-    models |= {config: (standing[config].model, standing[config].generation) for config in chosen}
-    order = sorted(models, key=lambda key: (GameConfig.parse(key).board, key))
-    return [Action(target.name, key, *models[key], serving.get(key)) for key in order]
-
-
-def start_deployment(session: Session, plan: DeploymentPlan, actor: str) -> Deployment:
-    """Begin a deployment with one operation per target; asking for the running one again returns it."""
-    document = [vars(action) for action in plan.actions]
-    names = list(dict.fromkeys(action.target for action in plan.actions))
-    for name in names:
-        busy = running_operation(session, "deploy", name)
-        running = session.get(Deployment, busy.deployment) if busy and busy.deployment else None
-        if running is not None:
-            if _same(running.actions, document):
-                return running
-            raise Conflict(
-                f"target {name} is being deployed to by {running.id}", hint="wait for it, then deploy again"
-            )
-    deployment = Deployment(
-        id=new_id("dep"), generation=plan.generation, actor=actor, actions=document, made_at=now(session)
+def deployed_since(session: Session, target: str, at: float) -> bool:
+    """Tell whether a deployment to a target is under way, or was at any time since `at`."""
+    query = select(Operation.id).where(
+        Operation.kind == "deploy",
+        Operation.subject == target,
+        or_(col(Operation.ended_at).is_(None), col(Operation.ended_at) >= at),
     )
-    session.add(deployment)
-    session.flush()
-    record(session, actor, "deployment.started", deployment.id, generation=plan.generation, targets=names)
-    for name in names:
-        target = get_target(session, name)
-        models = [
-            {"config": action.config, "sha256": action.model, "generation": action.generation}
-            for action in plan.actions
-            if action.target == name
-        ]
-        order = {"generation": plan.generation, "port": target.port, "models": models}
-        start_operation(session, "deploy", name, target.host, actor, order, deployment.id)
-    return deployment
+    return session.exec(query.limit(1)).first() is not None
 
 
-def _same(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> bool:
-    keys = ("target", "config", "model")
-    return [[item[key] for key in keys] for item in first] == [[item[key] for key in keys] for item in second]
-
-
-def operations_of(session: Session, deployment: str) -> list[Operation]:
-    """Return the operations of a deployment, one per target."""
-    query = select(Operation).where(Operation.deployment == deployment)
-    return list(session.exec(query.order_by(col(Operation.subject))).all())
+def newest_rollout(session: Session, target: str) -> DeploymentTarget | None:
+    """Return where a target stands in the newest deployment that names it."""
+    query = select(DeploymentTarget).join(Deployment, col(Deployment.id) == col(DeploymentTarget.deployment))
+    query = query.where(DeploymentTarget.target == target).order_by(col(Deployment.made_at).desc())
+    return session.exec(query.limit(1)).first()
 
 
 def record_serving(session: Session, name: str, serving: Serving) -> bool:
-    """Write what a target said about itself; return whether anything but the time of asking changed."""
-    target = get_target(session, name)
-    desired = {config: entry["sha256"] for config, entry in wanted(session, name).items()}
-    state = "unhealthy" if not serving.healthy else "serving" if serving.models == desired else "drifted"
-    return _note(session, target, state, serving.generation, list(serving.issues), serving.models)
+    """Write what a target said about itself; return whether anything but counters and the time changed."""
+    target, order = get_target(session, name), newest_order(session, name)
+    issues = list(serving.issues) if not serving.healthy else _wrong(order, serving)
+    state = "unhealthy" if not serving.healthy else "drifted" if issues else "serving"
+    restarted = _restarted(session, target, serving)
+    target.process, target.traffic = serving.process, None
+    if serving.traffic is not None:
+        target.traffic = traffic_document(serving.traffic)
+    return _note(session, target, state, serving.generation, issues, serving.models, restarted)
+
+
+def _wrong(order: Operation | None, serving: Serving) -> list[str]:
+    """Name everything that a healthy target serves otherwise than ordered."""
+    models = order.order["models"] if order else []
+    wrong = differences({entry["config"]: entry["sha256"] for entry in models}, serving.models)
+    generation = order.order["generation"] if order else None
+    if serving.generation != generation:
+        wrong.append(f"it serves generation {serving.generation} instead of {generation}")
+    return wrong
+
+
+def _restarted(session: Session, target: Target, serving: Serving) -> bool:
+    """Tell whether a service started anew since it was last asked, other than by a deployment."""
+    if None in (target.process, serving.process) or target.process == serving.process:
+        return False
+    return not deployed_since(session, target.name, target.checked_at or 0.0)
 
 
 def record_silence(session: Session, name: str, reason: str) -> bool:
     """Note that a target could not be asked; what it served last stays the last that is known (P8)."""
     target = get_target(session, name)
-    return _note(session, target, "unreachable", target.generation, [reason], None)
+    return _note(session, target, "unreachable", target.generation, [reason], None, False)
 
 
 def _note(
@@ -189,26 +147,17 @@ def _note(
     generation: int | None,
     issues: list[str],
     models: dict[str, str] | None,
+    restarted: bool,
 ) -> bool:
     before = (target.state, target.generation, target.issues)
     target.state, target.generation, target.issues = state, generation, issues
     target.checked_at = now(session)
+    if restarted:
+        target.restarted_at = target.checked_at
     session.add(target)
-    changed = before != (state, generation, issues)
-    known = serving_now(session, target.name)
-    for config in sorted(known.keys() | models.keys()) if models is not None else ():
-        model = (models or {}).get(config)
-        if model != known.get(config):
-            changed = True
-            session.add(
-                ServingRow(
-                    target=target.name,
-                    config=config,
-                    model=model,
-                    generation=generation,
-                    since=target.checked_at,
-                )
-            )
+    changed = restarted or before != (state, generation, issues)
+    if models is not None:
+        changed = _note_models(session, target, models) or changed
     if changed:
         record(
             session,
@@ -219,5 +168,23 @@ def _note(
             generation=generation,
             issues=issues,
             models=models,
+            restarted=restarted,
         )
     return changed
+
+
+def _note_models(session: Session, target: Target, models: dict[str, str]) -> bool:
+    """Write from when on a target serves what it serves; return whether it is something else than before."""
+    known = serving_now(session, target.name)
+    for config in sorted(known.keys() | models.keys()):
+        if models.get(config) != known.get(config):
+            session.add(
+                ServingRow(
+                    target=target.name,
+                    config=config,
+                    model=models.get(config),
+                    generation=target.generation,
+                    since=target.checked_at or 0.0,
+                )
+            )
+    return models != known

@@ -15,7 +15,7 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import latest_evaluation, standing
 from ringrift.control.store.events import record
 from ringrift.control.store.learning import CHAMPION
-from ringrift.control.store.tables import Alias, Dataset, Evaluation, Model, Promotion
+from ringrift.control.store.tables import Alias, Artifact, Dataset, Evaluation, Model, Promotion
 from ringrift.errors import BadInput, Conflict, NotFound, Refused
 from ringrift.game.config import GameConfig
 from ringrift.protocol.operator import Condition
@@ -171,12 +171,21 @@ def plan_rollback(session: Session, config: str) -> PromotionPlan:
         raise Refused(f"{config} has no champion to roll back", hint=f"`ringrift-ctl why {config}`")
     row = session.get(Promotion, (config, alias.generation))
     previous = session.get(Model, row.previous) if row and row.previous else None
-    condition = Condition(
+    stored = session.get(Artifact, previous.sha256) if previous else None
+    kept = stored is not None and stored.deleted_at is None
+    champion = Condition(
         name="previous champion",
         value=previous.sha256[:12] if previous else "none",
         limit="a former champion",
         passed=previous is not None,
         reason="only a model that was champion before can be brought back",
+    )
+    weights = Condition(
+        name="weights",
+        value="stored" if kept else "gone",
+        limit="stored",
+        passed=kept,
+        reason="retention removed them; restore a backup that has them",
     )
     elo = _champion_elo(session, previous) if previous else None
     return PromotionPlan(
@@ -185,7 +194,7 @@ def plan_rollback(session: Session, config: str) -> PromotionPlan:
         previous.sha256 if previous else None,
         alias.model,
         alias.generation + 1,
-        [condition],
+        [champion, weights] if previous else [champion],
         elo=elo,
     )
 

@@ -17,7 +17,7 @@ from ringrift.control.api.views.models import (
     promotion_view,
 )
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import evaluations, learning, promotion
+from ringrift.control.store import evaluations, learning, production, promotion, rollouts
 from ringrift.control.store.promotion import PromotionPlan
 from ringrift.errors import Conflict, MissingEvidence, Refused
 from ringrift.protocol.operator import (
@@ -28,7 +28,7 @@ from ringrift.protocol.operator import (
     PromoteRequest,
     PromotionView,
 )
-from ringrift.protocol.types import ConfigKey
+from ringrift.protocol.types import ConfigKey, Sha256
 
 EvaluationState = Literal["running", "accepted", "rejected"]
 
@@ -100,12 +100,15 @@ def _promotions(router: APIRouter, context: Context) -> None:
         return view
 
     @router.post("/rollback/{config}")
-    async def rollback(config: str, by: By, dry_run: bool = False) -> PromotionView:
+    async def rollback(
+        config: str, by: By, dry_run: bool = False, expected_champion: Sha256 | None = None
+    ) -> PromotionView:
         if dry_run:
-            return await context.store.read(
-                lambda s: promotion_view(s, promotion.plan_rollback(s, config), done=False)
-            )
-        view = await context.store.write("champion.rollback", lambda s: _rollback(s, config, by.actor()))
+            return await context.store.read(lambda s: _planned_rollback(s, config))
+        share = context.settings.rollouts.share
+        view = await context.store.write(
+            "champion.rollback", lambda s: _rollback(s, config, expected_champion, by.actor(), share)
+        )
         context.wake()
         return view
 
@@ -136,9 +139,30 @@ def _refusal(found: PromotionPlan) -> MissingEvidence:
     )
 
 
-def _rollback(session: Session, config: str, actor: str) -> PromotionView:
+def _planned_rollback(session: Session, config: str) -> PromotionView:
     found = promotion.plan_rollback(session, config)
+    view = promotion_view(session, found, done=False)
+    return view.model_copy(update={"targets": production.targets_of(session, found.config)})
+
+
+def _rollback(session: Session, config: str, expected: str | None, actor: str, share: float) -> PromotionView:
+    """Move the alias back and order every target that serves the config to follow, in one transaction."""
+    found = promotion.plan_rollback(session, config)
+    if expected is not None and expected != found.champion:
+        raise promotion.taken(session, found.config)
     if not found.allowed:
-        raise Conflict(f"{found.config} has no earlier champion", hint="there is nothing to roll back to")
+        raise _no_way_back(found)
     promotion.carry_out(session, found, actor, "rollback")
-    return promotion_view(session, found, done=True)
+    view, names = promotion_view(session, found, done=True), production.targets_of(session, found.config)
+    if not names:
+        return view
+    plan = rollouts.plan_deployment(session, names, [found.config])
+    begun = rollouts.start_deployment(session, plan, actor, share)
+    return view.model_copy(update={"targets": names, "deployment": begun.id})
+
+
+def _no_way_back(found: PromotionPlan) -> Conflict:
+    if found.model is None:
+        return Conflict(f"{found.config} has no earlier champion", hint="there is nothing to roll back to")
+    failed = next(item for item in found.conditions if not item.passed)
+    return Conflict(f"{found.config} is not rolled back: {failed.name} is {failed.value}", hint=failed.reason)

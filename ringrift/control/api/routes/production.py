@@ -13,7 +13,7 @@ from ringrift.control.api.views.production import (
     target_views,
 )
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import production
+from ringrift.control.store import production, rollouts
 from ringrift.control.store.clock import now
 from ringrift.control.store.tables import Target
 from ringrift.protocol.operator import DeploymentView, DeployRequest, TargetAdd, TargetView
@@ -50,18 +50,29 @@ def _deployments(router: APIRouter, context: Context) -> None:
 
     @router.post("/deployments")
     async def deploy(wish: DeployRequest, by: By) -> DeploymentView:
-        command = _command(wish)
+        command, share = _command(wish), context.settings.rollouts.share
         if wish.dry_run:
             return await context.store.read(
-                lambda s: planned_view(production.plan_deployment(s, wish.targets, wish.configs), command)
+                lambda s: planned_view(
+                    rollouts.plan_deployment(s, wish.targets, wish.configs), command, share
+                )
             )
 
         def work(session: Session) -> DeploymentView:
-            plan = production.plan_deployment(session, wish.targets, wish.configs)
-            begun = production.start_deployment(session, plan, by.actor(wish.actor))
+            plan = rollouts.plan_deployment(session, wish.targets, wish.configs)
+            begun = rollouts.start_deployment(session, plan, by.actor(wish.actor), share)
             return deployment_view(session, begun.id, command)
 
         view = await context.store.write("deployment.order", work)
+        context.wake()
+        return view
+
+    @router.post("/deployments/{identity}/cancel")
+    async def cancel(identity: str, by: By) -> DeploymentView:
+        def work(session: Session) -> DeploymentView:
+            return deployment_view(session, rollouts.cancel_deployment(session, identity, by.actor()).id)
+
+        view = await context.store.write("deployment.cancel", work)
         context.wake()
         return view
 

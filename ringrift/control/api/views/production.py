@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from ringrift.control.api.views.work import operation_view
+from ringrift.control.domain.rollouts import waves
 from ringrift.control.domain.why_fleet import TargetFacts, why_target
-from ringrift.control.store import production
+from ringrift.control.store import production, rollouts
 from ringrift.control.store.clock import now
-from ringrift.control.store.production import Action, DeploymentPlan
-from ringrift.control.store.tables import Deployment, Operation, Target
-from ringrift.errors import NotFound
+from ringrift.control.store.operations import latest_operation
+from ringrift.control.store.rollouts import Action, DeploymentPlan
+from ringrift.control.store.tables import DeploymentTarget, Target
 from ringrift.protocol.operator import (
     DeployAction,
     DeploymentView,
-    OperationView,
+    RolloutTarget,
     ServingView,
     TargetView,
     WhyView,
 )
 
-_REVERSIBLE = "yes: roll the champion back and deploy again; the former files stay on the target"
+_REVERSIBLE = "yes: `ringrift-ctl rollback CONFIG` brings back champion and serving in one"
 
 
 def target_view(session: Session, target: Target) -> TargetView:
@@ -28,6 +29,7 @@ def target_view(session: Session, target: Target) -> TargetView:
     wanted = {config: entry["sha256"] for config, entry in production.wanted(session, target.name).items()}
     serving = production.serving_now(session, target.name)
     configs = sorted(wanted.keys() | serving.keys() | set(target.configs))
+    time, rollout = now(session), production.newest_rollout(session, target.name)
     return TargetView(
         name=target.name,
         host=target.host,
@@ -39,7 +41,15 @@ def target_view(session: Session, target: Target) -> TargetView:
             for config in configs
         ],
         issues=target.issues,
-        checked_age=now(session) - target.checked_at if target.checked_at is not None else None,
+        checked_age=time - target.checked_at if target.checked_at is not None else None,
+        restarted_age=time - target.restarted_at if target.restarted_at is not None else None,
+        rollout=_rollout_target(rollout) if rollout is not None else None,
+    )
+
+
+def _rollout_target(row: DeploymentTarget) -> RolloutTarget:
+    return RolloutTarget(
+        deployment=row.deployment, target=row.target, wave=row.wave, state=row.state, reason=row.reason
     )
 
 
@@ -51,14 +61,13 @@ def target_views(session: Session) -> list[TargetView]:
 def target_why(session: Session, name: str) -> WhyView:
     """Answer `why TARGET`."""
     target = production.get_target(session, name)
-    newest = session.exec(
-        select(Operation)
-        .where(Operation.kind == "deploy", Operation.subject == name)
-        .order_by(col(Operation.began_at).desc())
-    ).first()
+    newest = latest_operation(session, "deploy", name)
+    rollout = production.newest_rollout(session, name)
     facts = [f"its newest deployment {newest.id} is {newest.state}"] if newest else []
     if newest and newest.error:
         facts.append(newest.error["message"])
+    if rollout is not None and rollout.reason:
+        facts.append(f"{rollout.deployment} left it {rollout.state}: {rollout.reason}")
     return why_target(
         TargetFacts(
             name=name,
@@ -72,12 +81,17 @@ def target_why(session: Session, name: str) -> WhyView:
     )
 
 
-def planned_view(plan: DeploymentPlan, command: str) -> DeploymentView:
+def planned_view(plan: DeploymentPlan, command: str, share: float) -> DeploymentView:
     """Return a deployment that was only planned."""
+    places = zip(plan.targets, waves(len(plan.targets), share), strict=True)
     return DeploymentView(
         id=None,
         generation=plan.generation,
         actions=[_action(action) for action in plan.actions],
+        targets=[
+            RolloutTarget(deployment="", target=name, wave=wave, state="waiting", reason="")
+            for name, wave in places
+        ],
         operations=[],
         state="planned",
         reversible=_REVERSIBLE,
@@ -86,17 +100,16 @@ def planned_view(plan: DeploymentPlan, command: str) -> DeploymentView:
 
 
 def deployment_view(session: Session, deployment_id: str, command: str = "") -> DeploymentView:
-    """Return a deployment with its operations; `NotFound` for an unknown id."""
-    deployment = session.get(Deployment, deployment_id)
-    if deployment is None:
-        raise NotFound(f"no deployment {deployment_id!r}")
-    operations = [operation_view(session, item) for item in production.operations_of(session, deployment.id)]
+    """Return a deployment with its targets and operations; `NotFound` for an unknown id."""
+    deployment = rollouts.get_deployment(session, deployment_id)
     return DeploymentView(
         id=deployment.id,
         generation=deployment.generation,
         actions=[_action(Action(**action)) for action in deployment.actions],
-        operations=operations,
-        state=_state(operations),
+        targets=[_rollout_target(row) for row in rollouts.rows_of(session, deployment.id)],
+        operations=[operation_view(session, item) for item in rollouts.operations_of(session, deployment.id)],
+        state=deployment.state,
+        reason=deployment.reason,
         reversible=_REVERSIBLE,
         command=command or "ringrift-ctl deploy-inference",
     )
@@ -110,10 +123,3 @@ def _action(action: Action) -> DeployAction:
         serving=action.serving,
         change=action.serving != action.model,
     )
-
-
-def _state(operations: list[OperationView]) -> str:
-    states = {operation.state for operation in operations}
-    if "running" in states:
-        return "running"
-    return "failed" if "failed" in states else "succeeded"

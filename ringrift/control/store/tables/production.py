@@ -19,16 +19,52 @@ class Target(SQLModel, table=True):
     issues: list[str] = document(default_factory=list)
     added_at: float = seconds()
     checked_at: float | None = seconds(default=None)
+    process: int | None = None
+    """The service's process when it was last asked."""
+    traffic: dict[str, Any] | None = document(default=None, nullable=True)
+    """Its counters then; None when it shows none."""
+    restarted_at: float | None = seconds(default=None)
+    """When it was found to have started anew other than by a deployment, for the last time."""
 
 
 class Deployment(SQLModel, table=True):
-    """One order to make targets serve champions; its operations carry one target each."""
+    """One order to make targets serve champions, in waves; its operations carry one target each."""
 
     id: str = Field(primary_key=True)
     generation: int = Field(unique=True)
     actor: str
     actions: list[dict[str, Any]] = document()
     made_at: float = seconds()
+    state: str = Field(index=True)
+    """`running`, `halting` or `cancelling` (touched targets go back), `succeeded`, `failed`, `cancelled`."""
+    reason: str = text(default="")
+    back_generation: int | None = Field(default=None, index=True, unique=True)
+    """Under which its targets were taken back."""
+    ended_at: float | None = seconds(default=None)
+
+
+class DeploymentTarget(SQLModel, table=True):
+    """One target of a deployment.
+
+    `waiting`, `running`, `baking`, `succeeded`, `failed`, `rolling_back`, `rolled_back` or `skipped`.
+    """
+
+    __tablename__ = "deployment_target"
+    deployment: str = Field(primary_key=True, foreign_key="deployment.id")
+    target: str = Field(primary_key=True, foreign_key="target.name")
+    position: int
+    wave: int
+    state: str
+    reason: str = text(default="")
+    since: float = seconds()
+    """When it came into this state."""
+    operation: str | None = Field(default=None, foreign_key="operation.id")
+    back: str | None = Field(default=None, foreign_key="operation.id", index=True)
+    """The operation that takes it back."""
+    before: list[dict[str, Any]] = document(default_factory=list)
+    """The models that it was ordered to serve before; none when it served nothing."""
+    first: dict[str, Any] | None = document(default=None, nullable=True)
+    """The first sample of its counters after the change."""
 
 
 class Operation(SQLModel, table=True):
