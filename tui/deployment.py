@@ -19,6 +19,7 @@ from tui.dialogs import Scroll
 from tui.draw import heading, line, progress, prose, stack, state, steps, words
 
 ENDED = ("done", "unchanged", "failed")
+GOING = ("running", "halting", "cancelling")
 WATCH_SECONDS = 3.0
 
 
@@ -54,7 +55,7 @@ class Deployment(Board):
             text = problem.line() if problem else "asking ..."
             self.query_one("#page", Static).update(words(text, "bad" if problem else "dim"))
             return
-        if view.state == "running":
+        if view.state in GOING:
             self.feed.hurry(WATCH_SECONDS)
         self.query_one("#page", Static).update(stack(_page(view, self.size.width - 4)))
 
@@ -65,6 +66,15 @@ def _page(view: DeploymentView, width: int) -> list[Text]:
     lines = [
         line(words(f"deployment, generation {view.generation}   ", "accent"), state(view.state)),
         line(progress(ended, total, min(40, width - 20)), words(f"  {ended} of {total} steps")),
+        *(
+            line(
+                words(f"wave {row.wave}  {plain(row.target)}  "),
+                state(row.state),
+                words("  "),
+                prose(row.reason),
+            )
+            for row in view.targets
+        ),
     ]
     for each in view.operations:
         lines += [
