@@ -96,7 +96,10 @@ async def _verify(runner: StepRunner, wish: Wish, order: DeployOrder) -> tuple[s
         return "unchanged", ""
     folder = layout.generation(facts.root, order.target, order.generation)
     done = await runner.remote.run(
-        [interpreter(facts, wish), "-m", "inference.verify", folder],
+        [
+            *(interpreter(facts, wish), "-m", "inference.verify", folder),
+            *("--trust", steps.trusted_keys(facts, order)),
+        ],
         env=dict(program_environment(facts, wish)),
         seconds=VERIFY_SECONDS,
     )
@@ -207,6 +210,6 @@ def _question(host: HostSpec, wish: Wish, order: DeployOrder) -> Question:
         update={
             "target": order.target,
             "generation": order.generation,
-            "model_files": tuple(steps.file_name(model.config) for model in order.models),
+            "model_files": tuple(model.served_as for model in order.models),
         }
     )

@@ -71,7 +71,7 @@ class SupervisedFacts(_Fact):
 
 
 class TargetFacts(_Fact):
-    """An inference target's folder; `manifest` and `files` are of the wished generation."""
+    """An inference target's folder; `manifest`, `signature` and `files` are of the wished generation."""
 
     generations: tuple[str, ...] = ()
     current: str | None = None
@@ -80,7 +80,11 @@ class TargetFacts(_Fact):
     """Where it pointed before, while what it points to now has not been seen serving."""
     served: dict[str, Any] | None = None
     """The manifest behind `current`."""
-    manifest: dict[str, Any] | None = None
+    manifest: str | None = None
+    signature: str | None = None
+    """Of the manifest."""
+    trusted: str | None = None
+    """The target's `trusted_keys`."""
     files: dict[str, str | None] = {}
     """Model file -> SHA-256 as computed there; None where there is no such file."""
 

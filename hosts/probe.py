@@ -42,6 +42,11 @@ def document(*parts: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def text(*parts: Any) -> str | None:
+    data = read(*parts)
+    return None if data is None else data.decode(errors="replace")
+
+
 def digest(*parts: Any) -> str | None:
     try:
         with open(os.path.join(root, *parts), "rb") as file:
@@ -315,7 +320,9 @@ def target() -> dict[str, Any] | None:
         "current": pointed(base, "current"),
         "previous": pointed(base, "previous"),
         "served": document(base, "current", "manifest.json"),
-        "manifest": document(generation, "manifest.json"),
+        "manifest": text(generation, "manifest.json"),
+        "signature": text(generation, "manifest.sig"),
+        "trusted": text(base, "trusted_keys"),
         "files": {name: digest(generation, name) for name in wish["model_files"]},
     }
 

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from inference import footprint
 from inference.server import Server, inherited, listen
+from inference.trust import add_trust, trust_of
 from ringrift.errors import BadInput, RingRiftError
 from ringrift.game.config import GameConfig
 
@@ -55,6 +57,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--expect", help=f"configs that the manifest must name, separated by commas ({_EXPECTED_VARIABLE})"
     )
+    add_trust(parser, "DIR")
     options = parser.parse_args(arguments)
     options.models = options.models or _from_environment(_MODELS_VARIABLE, Path)
     if options.models is None:
@@ -73,6 +76,7 @@ def _serve(options: argparse.Namespace) -> None:
     logging.basicConfig(level=_log_level(), format="%(asctime)s %(levelname)s %(message)s")
     # The address is taken before the slow imports, so that a port in use is told at once.
     found = listen(options.host, options.port) if options.fd is None else inherited(options.fd)
+    footprint.rest()
 
     import torch
 
@@ -81,8 +85,12 @@ def _serve(options: argparse.Namespace) -> None:
     from inference.watch import Watcher
     from ringrift.players.warmup import warm_up
 
+    def prepare() -> None:
+        warm_up()
+        footprint.settle()
+
     torch.set_num_threads(1)
-    watcher = Watcher(options.models, options.expect, warm_up)
+    watcher = Watcher(options.models, trust_of(options, options.models), options.expect, prepare)
     pool = SearchPool(options.workers, options.waiting)
     watcher.start()
     logging.getLogger("inference").info("listening on %s", found.getsockname())

@@ -1,10 +1,12 @@
 """What to serve: `manifest.json` beside the files that it names.
 
-    {"format": 1, "generation": 3, "deployment": "d-17",
-     "models": {"hex8_2p": {"file": "canonical_hex8_2p.pth", "sha256": "...", "generation": 2}}}
+    {"format": 2, "generation": 3, "deployment": "d-17", "expires_at": null,
+     "models": {"hex8_2p": {"file": "canonical_hex8_2p.pth", "sha256": "...", "generation": 2,
+                            "evaluation": "..."}}}
 
 The folder of models holds it directly, or holds a symlink `current` to the folder that does. Replacing the
-symlink is how a deployment swaps. `generation` of an entry counts the champions of that config.
+symlink is how a deployment swaps. `generation` of an entry counts the champions of that config, `evaluation`
+is the test that its champion passed. `expires_at` is seconds since 1970, or null for never.
 """
 
 from __future__ import annotations
@@ -12,14 +14,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ringrift.errors import BadInput, NotFound, UnknownConfig
+from inference.trust import check_signature, read_limited
+from ringrift.errors import BadInput, Refused, UnknownConfig
 from ringrift.game.config import GameConfig
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -32,6 +36,7 @@ class Entry:
     path: Path
     sha256: str
     generation: int
+    evaluation: str | None
 
 
 @dataclass(frozen=True)
@@ -51,17 +56,17 @@ def locate(models: Path) -> Path:
     return current.resolve() if current.is_symlink() or current.exists() else models
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest of a folder.
+def read_manifest(folder: Path, trusted: Path | None) -> Manifest:
+    """Read the manifest of a folder, once a key in the file `trusted` is seen to have signed it.
 
-    Raises `NotFound` without one, `BadInput` naming the entry that is wrong; files are not looked at.
+    None for `trusted` asks for no signature. Raises `NotFound` without a manifest, what `check_signature`
+    raises, `Refused` for one that has expired, and `BadInput` naming the entry that is wrong; the models'
+    files are not looked at.
     """
     path = folder / MANIFEST
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        raise NotFound(f"no manifest at {path}: {reason}", hint="deploy models to this service") from None
+    data = read_limited(path, "manifest", "deploy models to this service")
+    if trusted is not None:
+        check_signature(path, data, trusted)
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -71,6 +76,7 @@ def read_manifest(folder: Path) -> Manifest:
     models = content.get("models")
     if not isinstance(models, dict) or not models:
         raise BadInput(f"{path}: models is missing or empty", hint="deploy models to this service")
+    _refuse_expired(path, content.get("expires_at"))
     return Manifest(
         folder=folder,
         generation=_count(path, "generation", content.get("generation")),
@@ -94,7 +100,19 @@ def _entry(path: Path, key: str, value: Any) -> Entry:
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise BadInput(f"{path}: models.{key}.sha256 is no SHA-256")
     generation = _count(path, f"models.{key}.generation", value.get("generation"))
-    return Entry(config, path.parent / name, sha256, generation)
+    evaluation = value.get("evaluation")
+    if evaluation is not None and not isinstance(evaluation, str):
+        raise BadInput(f"{path}: models.{key}.evaluation is no text")
+    return Entry(config, path.parent / name, sha256, generation, evaluation)
+
+
+def _refuse_expired(path: Path, value: Any) -> None:
+    if value is None:
+        return
+    if type(value) not in (int, float):
+        raise BadInput(f"{path}: expires_at is no number of seconds")
+    if not time.time() < value:
+        raise Refused(f"{path} expired at {value} s since 1970", hint="deploy again")
 
 
 def _count(path: Path, name: str, value: Any) -> int:

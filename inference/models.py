@@ -33,6 +33,8 @@ class Model:
     sha256: str
     generation: int
     net: RingRiftNet
+    evaluation: str | None = None
+    """The test that it passed to become champion."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def load_model(entry: Entry) -> Model:
     for a model of another config.
     """
     net, _ = load_checkpoint(entry.path, entry.sha256, entry.config.key)
-    model = Model(entry.config, entry.sha256, entry.generation, net)
+    model = Model(entry.config, entry.sha256, entry.generation, net, entry.evaluation)
     prove(model)
     log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
     return model
@@ -80,7 +82,7 @@ def _load(entry: Entry, present: ModelSet) -> Model:
     known = present.models.get(entry.config.key)
     if known is not None and known.sha256 == entry.sha256:
         _check_hash(entry)
-        return replace(known, generation=entry.generation)
+        return replace(known, generation=entry.generation, evaluation=entry.evaluation)
     return load_model(entry)
 
 

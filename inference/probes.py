@@ -74,7 +74,11 @@ def health_report(watcher: Watcher) -> dict[str, Any]:
         "models_loaded": len(models),
         "model_keys": sorted(models),
         "models": {
-            key: {"sha256": model.sha256, "generation": model.generation}
+            key: {
+                "sha256": model.sha256,
+                "generation": model.generation,
+                "evaluation": model.evaluation,
+            }
             for key, model in sorted(models.items())
         },
         "generation": serving.models.generation,

@@ -1,7 +1,7 @@
 """`python -m inference.verify FOLDER`: would this folder of models serve? Asked before a deployment swaps.
 
-Checks every file against the manifest, loads it, and plays one move per level. The last line printed is the
-verdict as JSON, `{"ok": true, "moves": {"hex8_2p": "P:0,0*1"}}` or
+Checks the manifest's signature and every file against the manifest, loads it, and plays one move per level.
+The last line printed is the verdict as JSON, `{"ok": true, "moves": {"hex8_2p": "P:0,0*1"}}` or
 `{"ok": false, "error": {"code", "message"}}`; the exit status is 0 or that of the error.
 """
 
@@ -18,6 +18,7 @@ import torch
 
 from inference.manifest import read_manifest
 from inference.models import Model, load_model, midgame
+from inference.trust import add_trust, trust_of
 from ringrift.errors import CorruptData, RingRiftError
 from ringrift.notation.keys import key_of
 from ringrift.players.base import Deadline, build_player
@@ -27,10 +28,13 @@ _SECONDS_PER_LEVEL = 0.2
 """A level is proven by a move, not by its whole search."""
 
 
-def verify(folder: Path) -> dict[str, str]:
-    """Return config key -> the key of the move that its highest level played; raise what is wrong."""
+def verify(folder: Path, trusted: Path | None) -> dict[str, str]:
+    """Return config key -> the key of the move that its highest level played; raise what is wrong.
+
+    A key in the file `trusted` must have signed the manifest; None asks for no signature.
+    """
     moves: dict[str, str] = {}
-    for entry in read_manifest(folder).entries:
+    for entry in read_manifest(folder, trusted).entries:
         try:
             moves[entry.config.key] = play_every_level(load_model(entry))
         except RingRiftError as error:
@@ -61,10 +65,12 @@ def main(arguments: list[str]) -> int:
     """Verify the folder named on the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m inference.verify", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder with manifest.json and the files that it names")
+    add_trust(parser, "FOLDER")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        verdict: dict[str, object] = {"ok": True, "moves": verify(options.folder)}
+        moves = verify(options.folder, trust_of(options, options.folder))
+        verdict: dict[str, object] = {"ok": True, "moves": moves}
         status = 0
     except RingRiftError as error:
         verdict = {"ok": False, "error": {"code": error.code, "message": error.line()}}

@@ -3,6 +3,9 @@
 A thread looks once a second. It loads a changed set beside the present one, verifies it and swaps the two in
 one assignment, so that every request sees one set. A set with anything wrong replaces nothing but an absent
 model: what was verified before goes on serving while `/health` names the fault.
+
+Nothing goes back behind a generation that was served and proven. A set is on trial for as long as a link
+`previous` stands beside `current`: until then the deployment may take it back.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from pathlib import Path
 
 from inference.manifest import Manifest, locate, read_manifest
 from inference.models import ModelSet, load_set
-from ringrift.errors import RingRiftError
+from ringrift.errors import Refused, RingRiftError
 
 log = logging.getLogger("inference")
 
@@ -37,12 +40,19 @@ class Watcher:
     def __init__(
         self,
         folder: Path,
+        trusted: Path | None,
         expected: frozenset[str] = frozenset(),
         prepare: Callable[[], object] | None = None,
     ) -> None:
-        """Watch `folder`; configs in `expected` must be served. `prepare` runs in the thread before all."""
+        """Watch `folder`; configs in `expected` must be served.
+
+        Its manifests must be signed by a key in the file `trusted`; None asks for no signature. `prepare`
+        runs in the thread before all.
+        """
         self.serving = Serving(ModelSet(), ("the models are being loaded",))
         self._folder = folder
+        self._trusted = trusted
+        self._proven = 0
         self._expected = expected
         self._prepare = prepare
         self._mark: Mark | None = None
@@ -60,8 +70,10 @@ class Watcher:
 
     def look(self) -> None:
         """Compare what is served with what the manifest says, once."""
+        on_trial = self._on_trial()
         try:
-            manifest = read_manifest(locate(self._folder))
+            manifest = read_manifest(locate(self._folder), self._trusted)
+            self._refuse_older(manifest)
         except RingRiftError as error:
             self._note(None, (error.line(),))
             return
@@ -69,6 +81,19 @@ class Watcher:
         if mark != self._mark:
             self._mark = mark
             self._replace(manifest)
+        # Asked before and after: `previous` is made before `current` changes and goes after it changed back.
+        if not (on_trial or self._on_trial()) and manifest.generation == self.serving.models.generation:
+            self._proven = manifest.generation
+
+    def _on_trial(self) -> bool:
+        return (self._folder / "previous").is_symlink()
+
+    def _refuse_older(self, manifest: Manifest) -> None:
+        if manifest.generation < self._proven:
+            raise Refused(
+                f"generation {manifest.generation} is older than {self._proven}, which was served",
+                hint="deploy again: going back gets a new generation",
+            )
 
     def _replace(self, manifest: Manifest) -> None:
         loaded, issues = load_set(manifest, self.serving.models)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
-from typing import Any
+import re
 
 from hosts import layout
 from hosts.facts import Facts, TargetFacts
@@ -15,18 +14,15 @@ from hosts.steps.wish import Wish
 from ringrift.control.domain.ports import DeployOrder, ModelFile
 from ringrift.errors import Conflict
 
-FORMAT = 1
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
+TRUSTED_KEYS = "trusted_keys"
 KEPT_GENERATIONS = 3
 NOWHERE = "none"
 """What `previous` says when nothing was proven before."""
 STOP_SECONDS = 40.0
 """The service answers what is open before it ends: 2 s for idle connections, 30 s for the longest search."""
-
-
-def file_name(config: str) -> str:
-    """Return the name that a config's model has on a target."""
-    return f"canonical_{config}.pth"
+_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 def pointer(order: DeployOrder) -> str:
@@ -34,21 +30,9 @@ def pointer(order: DeployOrder) -> str:
     return f"models/{order.generation}"
 
 
-def manifest(order: DeployOrder) -> dict[str, Any]:
-    """Return the manifest that the service reads: exactly what it must serve."""
-    return {
-        "format": FORMAT,
-        "generation": order.generation,
-        "deployment": order.deployment,
-        "models": {
-            model.config: {
-                "file": file_name(model.config),
-                "sha256": model.sha256,
-                "generation": model.generation,
-            }
-            for model in order.models
-        },
-    }
+def trusted_keys(facts: Facts, order: DeployOrder) -> str:
+    """Return the path of the keys that the target's service trusts."""
+    return posixpath.join(layout.target(facts.root, order.target), TRUSTED_KEYS)
 
 
 def definition(facts: Facts, host: str, order: DeployOrder) -> Service:
@@ -73,17 +57,16 @@ def unit(host: str, target: str) -> str:
 
 
 def plan_models(facts: Facts, order: DeployOrder) -> list[Command]:
-    """Have the generation's folder complete; its manifest is written last.
+    """Have the generation's folder complete, and its signer trusted; its manifest is written last.
 
     What the current generation has already is linked, not sent again. Raises Conflict when the number is
     taken by other models that are being served.
     """
     seen = facts.target or TargetFacts()
-    wanted = manifest(order)
     folder = layout.generation(facts.root, order.target, order.generation)
     commands: list[Command] = [Mkdir(folder)]
     present = dict(seen.files)
-    if seen.manifest is not None and seen.manifest != wanted:
+    if seen.manifest is not None and seen.manifest != order.manifest:
         if seen.current == pointer(order):
             raise Conflict(
                 f"{order.target} serves generation {order.generation} with other models",
@@ -91,13 +74,21 @@ def plan_models(facts: Facts, order: DeployOrder) -> list[Command]:
             )
         commands.insert(0, Remove(folder))
         present.clear()
-    missing = [model for model in order.models if present.get(file_name(model.config)) != model.sha256]
-    if seen.manifest == wanted and not missing:
-        return []
+    missing = [model for model in order.models if present.get(model.served_as) != model.sha256]
+    if (seen.manifest, seen.signature) == (order.manifest, order.signature) and not missing:
+        return _trust(facts, seen, order)
     for model in missing:
-        commands += _fetch(facts, seen, order, model, present.get(file_name(model.config)) is None)
-    text = json.dumps(wanted, indent=1, sort_keys=True) + "\n"
-    return [*commands, PutFile(posixpath.join(folder, MANIFEST), text)]
+        commands += _fetch(facts, seen, order, model, present.get(model.served_as) is None)
+    commands.append(PutFile(posixpath.join(folder, SIGNATURE), order.signature))
+    commands.append(PutFile(posixpath.join(folder, MANIFEST), order.manifest))
+    return [*commands, *_trust(facts, seen, order)]
+
+
+def _trust(facts: Facts, seen: TargetFacts, order: DeployOrder) -> list[Command]:
+    """Have the order's signer trusted beside those that are: what serves now may be signed by them."""
+    standing = [line for line in (seen.trusted or "").split() if _PUBLIC_KEY.fullmatch(line)]
+    wanted = "".join(f"{line}\n" for line in dict.fromkeys([*standing, order.trusted.strip()]))
+    return [] if seen.trusted == wanted else [PutFile(trusted_keys(facts, order), wanted)]
 
 
 def plan_swap(facts: Facts, order: DeployOrder) -> list[Command]:
@@ -133,10 +124,12 @@ def plan_service(facts: Facts, wish: Wish, order: DeployOrder) -> list[Command]:
 
 
 def plan_retention(facts: Facts, order: DeployOrder) -> list[Command]:
-    """After the proof: forget `previous`, and remove generations beyond the last three."""
+    """After the proof: forget `previous`, trust its signer alone, and keep the last three generations."""
     seen = facts.target or TargetFacts()
     folder = layout.target(facts.root, order.target)
     commands: list[Command] = [Remove(posixpath.join(folder, "previous"))] if seen.previous else []
+    if seen.trusted != order.trusted:
+        commands.append(PutFile(trusted_keys(facts, order), order.trusted))
     numbers = sorted(int(name) for name in seen.generations if name.isdecimal() and name.isascii())
     kept = {*numbers[-KEPT_GENERATIONS:], order.generation}
     old = [layout.generation(facts.root, order.target, number) for number in numbers if number not in kept]
@@ -150,7 +143,7 @@ def _fetch(
 
     A file that is there with another hash is always sent anew, so that damage is never linked twice.
     """
-    name = file_name(model.config)
+    name = model.served_as
     path = posixpath.join(layout.generation(facts.root, order.target, order.generation), name)
     if absent and _served(seen, model.config) == model.sha256 and seen.current != pointer(order):
         source = posixpath.join(layout.target(facts.root, order.target), "current", name)

@@ -11,7 +11,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,21 +63,29 @@ def home_lock(home: Path) -> Iterator[None]:
 def operator_token(home: Path) -> str:
     """Return the operators' bearer token, made at the first start, in a file that only we can read."""
     path = home / "operator.token"
-    try:
-        if not path.exists():
-            _write_private(path, secrets.token_urlsafe(32) + "\n")
-        if path.stat().st_mode & 0o077:
-            raise EnvironmentProblem(f"{path} can be read by others", hint=f"chmod 600 {path}")
-        token = path.read_bytes().decode("ascii", "replace").strip()
-    except OSError as error:
-        raise EnvironmentProblem(
-            f"{path} cannot be used: {error.strerror}", hint="make it a file that only you can read and write"
-        ) from error
+    token = private_text(path, lambda: secrets.token_urlsafe(32))
     if len(token) < 16 or not token.isascii():
         raise EnvironmentProblem(
             f"{path} holds no token", hint="remove the file; the controller makes a new one"
         )
     return token
+
+
+def private_text(path: Path, make: Callable[[], str]) -> str:
+    """Return the one line of a file that only we can read; `make` gives it where there is no file yet.
+
+    Raises `EnvironmentProblem` when others may read it or it cannot be used.
+    """
+    try:
+        if not path.exists():
+            _write_private(path, make() + "\n")
+        if path.stat().st_mode & 0o077:
+            raise EnvironmentProblem(f"{path} can be read by others", hint=f"chmod 600 {path}")
+        return path.read_bytes().decode("ascii", "replace").strip()
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{path} cannot be used: {error.strerror}", hint="make it a file that only you can read and write"
+        ) from error
 
 
 def announce(home: Path, url: str) -> None:

@@ -26,6 +26,7 @@ from ringrift.control.backup.restore import Restored, restore
 from ringrift.control.domain.backups import Past, is_due, superfluous, unreferenced
 from ringrift.control.objects import Folder
 from ringrift.control.settings import Settings
+from ringrift.control.signing import signing_key
 from ringrift.control.store.engine import database_url, open_engines
 from ringrift.control.store.events import verify_chain
 from ringrift.control.store.tables import Backup, Model, Setting
@@ -197,6 +198,7 @@ async def test_a_backup_that_is_taken_once_more_leaves_the_first_try_whole_until
 
 async def test_keys_go_only_when_asked_for_and_stay_private(world: World, tmp_path: Path) -> None:
     await stocked(world)
+    signer = signing_key(world.home)
     done = await backed_up(world, tmp_path / "backups", keys=True)
     assert done["state"] == "verified" and done["keys"]
     files = list((tmp_path / "backups").rglob("*"))
@@ -204,6 +206,7 @@ async def test_keys_go_only_when_asked_for_and_stay_private(world: World, tmp_pa
     back = await restore(str(tmp_path / "backups"), tmp_path / "new")
     key = tmp_path / "new" / "ssh" / "id_ed25519"
     assert back.keys and key.read_text() == "private" and key.stat().st_mode & 0o777 == 0o600
+    assert signing_key(tmp_path / "new").private_bytes_raw() == signer.private_bytes_raw()
 
 
 async def test_a_bucket_takes_backups_without_keys_and_its_secret_is_nowhere(

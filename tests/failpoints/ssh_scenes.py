@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from hosts import deploy as deployment
 from hosts import health
 from hosts.fleet import SshFleet
 from hosts.identity import controller_key
 from hosts.provision import FleetSettings
 from ringrift.cli.demo import sshd
-from ringrift.control.domain.ports import DeployOrder, HostSpec, ModelFile, StepEvent
+from ringrift.control.domain.ports import HostSpec, ModelFile, StepEvent
+from ringrift.control.signing import signed_order
 from tests.failpoints.killing import Scene
 from tests.failpoints.stage import Stage
 from tests.hosts import stub_release
 
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 TOKEN = "token-of-a-test-0123456789"
 
 
@@ -104,7 +108,7 @@ async def it_serves_a_model(stage: Stage) -> None:
     path = stage.folder / "model"
     path.write_bytes(b"one")
     model = ModelFile("hex8_2p", hashlib.sha256(b"one").hexdigest(), path, 1)
-    order = DeployOrder("web", stage.outside.notes["port"], "d-1", 1, (model,))
+    order = signed_order(KEY, "web", stage.outside.notes["port"], "d-1", 1, (model,))
     spec = stage.outside.notes["spec"]
     async with hands(stage) as fleet:
         serving = await fleet.deploy(spec, order, quiet)

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stub_release import Ending, StoppedHere
 
 from hosts import deploy as deployment
 from hosts import health
 from ringrift.control.domain.ports import DeployOrder, ModelFile
+from ringrift.control.signing import signed_order
 from ringrift.errors import (
     BadInput,
     Conflict,
@@ -24,6 +26,7 @@ from ringrift.errors import (
     Unreachable,
 )
 
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 STEPS = ["facts", "folders", "release", "environment", "warm-up", "models", "verify"]
 STEPS += ["swap", "service", "health", "retention"]
 
@@ -47,7 +50,7 @@ def port() -> int:
 def make_order(tmp_path, port):
     """Return a function that makes an order for models with these contents."""
 
-    def make(generation: int, **contents: bytes) -> DeployOrder:
+    def make(generation: int, key: Ed25519PrivateKey = KEY, **contents: bytes) -> DeployOrder:
         models = []
         for config, content in contents.items():
             sha256 = hashlib.sha256(content).hexdigest()
@@ -55,7 +58,7 @@ def make_order(tmp_path, port):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
             models.append(ModelFile(config, sha256, path, generation))
-        return DeployOrder("web", port, f"d-{generation}", generation, tuple(models))
+        return signed_order(key, "web", port, f"d-{generation}", generation, models)
 
     return make
 
@@ -74,16 +77,25 @@ async def test_a_first_deployment_serves_exactly_the_order(stub_fleet, either_ho
     assert list(report.ended) == STEPS
     assert (serving.healthy, serving.generation, serving.models) == (True, 1, wanted(order))
     assert (await stub_fleet.observe(host.spec, "web", order.port)).models == wanted(order)
-    manifest = json.loads((folder(host) / "models" / "1" / "manifest.json").read_text())
-    assert manifest == {
-        "format": 1,
+    place = folder(host) / "models" / "1"
+    assert json.loads((place / "manifest.json").read_text()) == {
+        "format": 2,
         "generation": 1,
         "deployment": "d-1",
+        "expires_at": None,
         "models": {
-            config: {"file": f"canonical_{config}.pth", "sha256": sha256, "generation": 1}
+            config: {
+                "file": f"canonical_{config}.pth",
+                "sha256": sha256,
+                "generation": 1,
+                "evaluation": None,
+            }
             for config, sha256 in wanted(order).items()
         },
     }
+    assert (place / "manifest.json").read_text() == order.manifest
+    assert (place / "manifest.sig").read_text() == order.signature
+    assert (folder(host) / "trusted_keys").read_text() == order.trusted
     assert (folder(host) / "current").readlink() == Path("models/1")
 
 
@@ -192,6 +204,36 @@ async def test_a_model_damaged_on_the_host_is_sent_again(stub_fleet, host, repor
     serving = await stub_fleet.deploy(host.spec, order, report)
     assert report.ended["models"] == "done"
     assert (serving.healthy, serving.models) == (True, wanted(order))
+
+
+@pytest.mark.parametrize("file", ["trusted_keys", "models/1/manifest.sig"])
+@pytest.mark.parametrize("content", [None, "A" * 43 + "=\n"])
+async def test_a_lost_or_foreign_signature_or_key_is_put_right(
+    stub_fleet, host, report, make_order, file, content
+):
+    order = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, order, report)
+    path = folder(host) / file
+    right = path.read_text()
+    path.unlink() if content is None else path.write_text(content)
+    report.events.clear()
+    await stub_fleet.deploy(host.spec, order, report)
+    assert report.ended["models"] == "done"
+    assert path.read_text() == right
+
+
+async def test_another_controllers_key_is_trusted_beside_the_old_one_until_its_models_are_proven(
+    stub_fleet, host, report, make_order
+):
+    first = make_order(1, hex8_2p=b"one")
+    await stub_fleet.deploy(host.spec, first, report)
+    second = make_order(2, Ed25519PrivateKey.from_private_bytes(b"\1" * 32), hex8_2p=b"two")
+    with pytest.raises(StoppedHere):
+        await stub_fleet.deploy(host.spec, second, Ending("health", "running"))
+    trusted = folder(host) / "trusted_keys"
+    assert trusted.read_text() == first.trusted + second.trusted
+    await stub_fleet.deploy(host.spec, second, report)
+    assert trusted.read_text() == second.trusted
 
 
 async def test_ended_before_any_step_and_called_again_it_comes_to_the_same_end(

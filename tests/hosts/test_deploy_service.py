@@ -8,10 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ringrift.control.domain.ports import DeployOrder, ModelFile
+from ringrift.control.domain.ports import ModelFile
+from ringrift.control.signing import signed_order
 from ringrift.errors import IncompatibleModel
 
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -50,18 +53,18 @@ async def test_real_models_are_verified_served_replaced_and_a_wrong_one_is_refus
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
-    first = DeployOrder("web", port, "d-1", 1, (make_model("hex8_2p", 1),))
+    first = signed_order(KEY, "web", port, "d-1", 1, (make_model("hex8_2p", 1),))
     serving = await fleet.deploy(warm_host.spec, first, report)
     assert (serving.healthy, serving.generation) == (True, 1)
     assert serving.models == {"hex8_2p": first.models[0].sha256}
 
-    second = DeployOrder("web", port, "d-2", 2, (make_model("hex8_2p", 2),))
+    second = signed_order(KEY, "web", port, "d-2", 2, (make_model("hex8_2p", 2),))
     serving = await fleet.deploy(warm_host.spec, second, report)
     assert serving.models == {"hex8_2p": second.models[0].sha256}
 
     wrong = replace(make_model("square8_2p", 3), config="hex8_2p")
     with pytest.raises(IncompatibleModel, match="square8_2p"):
-        await fleet.deploy(warm_host.spec, DeployOrder("web", port, "d-3", 3, (wrong,)), report)
+        await fleet.deploy(warm_host.spec, signed_order(KEY, "web", port, "d-3", 3, (wrong,)), report)
     assert report.ended["verify"] == "failed"
     health = httpx.get(f"http://127.0.0.1:{port}/health", timeout=20).json()
     assert health["models"]["hex8_2p"]["sha256"] == second.models[0].sha256

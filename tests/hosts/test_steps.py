@@ -16,9 +16,12 @@ from hosts.steps import agent_config, agent_service, clean_up, environment, fold
 from hosts.steps.commands import describe
 from hosts.steps.wish import Wish
 from ringrift.control.domain.ports import DeployOrder, ModelFile
+from ringrift.control.signing import manifest_text
 from ringrift.errors import RingRiftError
 
 CASES = Path(__file__).parent / "cases"
+SIGNATURE = "0123456789abcdef signed\n"
+TRUSTED = "A" * 43 + "=\n"
 BASE = json.loads((CASES / "base.json").read_text())
 PLANS = {
     "folders": lambda case: folders.plan(case.facts, case.wish),
@@ -50,7 +53,8 @@ class Case:
         self.wish = Wish(**{**wish, "requirements": tuple(wish["requirements"])})
         order = merged(BASE["order"], self.content.get("order", {}))
         models = tuple(ModelFile(**{**model, "path": Path(model["path"])}) for model in order.pop("models"))
-        self.order = DeployOrder(models=models, **order)
+        text = manifest_text(order["deployment"], order["generation"], models)
+        self.order = DeployOrder(models=models, manifest=text, signature=SIGNATURE, trusted=TRUSTED, **order)
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -15,7 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from inference.trust import key_id
 from ringrift.game.config import ALL_CONFIGS
 from ringrift.nets.checkpoint import save_checkpoint
 from ringrift.nets.network import ArchConfig, RingRiftNet
@@ -23,6 +26,18 @@ from ringrift.nets.network import ArchConfig, RingRiftNet
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = REPOSITORY / "tests" / "data" / "api"
 PATIENCE = 900.0
+SIGNER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+
+
+def public(signer):
+    """Return a line of `trusted_keys`."""
+    return base64.b64encode(signer.public_key().public_bytes_raw()).decode() + "\n"
+
+
+def signature(data, signer=SIGNER):
+    """Return what belongs into `manifest.sig` beside this manifest."""
+    name = key_id(signer.public_key().public_bytes_raw())
+    return f"{name} {base64.b64encode(signer.sign(data)).decode()}\n"
 
 
 class Shelf:
@@ -45,13 +60,15 @@ class Shelf:
 
 
 class Deployment:
-    """A folder of models whose `current` leads to the newest generation."""
+    """A folder of models whose `current` leads to the newest generation, signed."""
 
     def __init__(self, folder, shelf):
         self.folder = folder
         self.shelf = shelf
         self.generation = 0
         folder.mkdir()
+        self.trusted = folder / "trusted_keys"
+        self.trusted.write_text(public(SIGNER))
 
     def deploy(self, models, **changes):
         """Put a generation beside the present one and swap; `models` maps config keys to checkpoint seeds.
@@ -68,14 +85,16 @@ class Deployment:
             (place / name).write_bytes(source.read_bytes())
             entry = {"file": name, "sha256": source.name, "model": source.name, "generation": seed}
             entries[key] = {**entry, **changes.get(key, {})}
-        manifest = {"format": 1, "generation": self.generation, "deployment": "d", "models": entries}
+        manifest = {"format": 2, "generation": self.generation, "deployment": "d", "models": entries}
         self.write(place / "manifest.json", manifest)
         self.swap(place)
         return place
 
     def write(self, path, manifest):
-        path.with_suffix(".new").write_text(json.dumps(manifest))
-        path.with_suffix(".new").replace(path)
+        """Write a manifest and its signature; where they are current, a look may see only one of them."""
+        data = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
+        path.write_bytes(data)
+        path.with_suffix(".sig").write_text(signature(data))
 
     def swap(self, place):
         fresh = self.folder / "current.new"

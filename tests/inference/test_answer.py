@@ -25,7 +25,9 @@ pytestmark = pytest.mark.timeout(1200)
 
 @pytest.fixture
 def models(deployment):
-    loaded, issues = load_set(read_manifest(deployment.deploy({"hex8_3p": 1})), ModelSet())
+    loaded, issues = load_set(
+        read_manifest(deployment.deploy({"hex8_3p": 1}), deployment.trusted), ModelSet()
+    )
     assert issues == []
     return loaded
 

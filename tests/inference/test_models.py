@@ -22,7 +22,7 @@ CONFIG = GameConfig.parse(KEY)
 
 @pytest.fixture
 def watcher(deployment):
-    return Watcher(deployment.folder)
+    return Watcher(deployment.folder, deployment.trusted)
 
 
 def served(watcher):
@@ -47,7 +47,7 @@ def test_exactly_the_models_of_the_manifest_are_served(deployment, watcher):
 
 def test_a_folder_may_hold_the_manifest_without_current(deployment):
     place = deployment.deploy({KEY: 1})
-    watcher = Watcher(place)
+    watcher = Watcher(place, deployment.trusted)
     assert served(watcher) == {KEY: deployment.sha256(KEY, 1)}
 
 
@@ -70,6 +70,7 @@ def test_without_a_manifest_nothing_is_served_and_the_missing_file_is_named(watc
         ({"file": "../1/canonical_square8_2p.pth"}, "models.square8_2p.file"),
         ({"generation": -1}, "models.square8_2p.generation"),
         ({"generation": True}, "models.square8_2p.generation"),
+        ({"evaluation": 7}, "models.square8_2p.evaluation"),
     ],
 )
 def test_an_entry_that_is_wrong_is_named_and_not_served(deployment, watcher, changes, says):
@@ -82,20 +83,22 @@ def test_an_entry_that_is_wrong_is_named_and_not_served(deployment, watcher, cha
     ("manifest", "says"),
     [
         ("{", "is no JSON"),
-        ("[]", "format must be 1"),
-        ({"format": 2, "generation": 1, "models": {}}, "format must be 1"),
-        ({"format": 1, "generation": 1, "models": {}}, "models is missing or empty"),
-        ({"format": 1, "generation": 1}, "models is missing or empty"),
-        ({"format": 1, "generation": 1, "models": {"chess_2p": {}}}, "unknown config 'chess_2p'"),
-        ({"format": 1, "generation": 1, "models": {KEY: 3}}, "models.square8_2p is no object"),
-        ({"format": 1, "models": {KEY: {}}}, "generation is no whole number"),
+        ("[]", "format must be 2"),
+        ({"format": 3, "generation": 1, "models": {}}, "format must be 2"),
+        ({"format": 2, "generation": 1, "models": {}}, "models is missing or empty"),
+        ({"format": 2, "generation": 1}, "models is missing or empty"),
+        ({"format": 2, "generation": 1, "models": {"chess_2p": {}}}, "unknown config 'chess_2p'"),
+        ({"format": 2, "generation": 1, "models": {KEY: 3}}, "models.square8_2p is no object"),
+        ({"format": 2, "models": {KEY: {}}}, "generation is no whole number"),
+        ({"format": 2, "generation": 1, "models": {KEY: {}}, "expires_at": "soon"}, "expires_at"),
+        ('"' + "a" * (1 << 20), "larger than 1 MiB"),
     ],
 )
 def test_a_manifest_that_is_none_is_refused_with_the_entry_named(tmp_path, manifest, says):
     text = manifest if isinstance(manifest, str) else json.dumps(manifest)
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(BadInput, match=says):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path, None)
 
 
 def test_a_missing_file_is_named(deployment, watcher):
@@ -143,14 +146,28 @@ def test_the_next_generation_replaces_the_present_one(deployment, watcher):
     assert watcher.serving.models.generation == 2
 
 
-def test_the_way_back_is_the_same_swap(deployment, watcher):
+def test_a_set_on_trial_can_be_taken_back_and_a_proven_one_can_not(deployment, watcher):
+    """`previous` stands beside `current` until a deployment is proven."""
     first = deployment.deploy({KEY: 1})
     served(watcher)
+    watcher.look()
+    previous = deployment.folder / "previous"
+    previous.symlink_to("models/1")
     deployment.deploy({KEY: 2})
     served(watcher)
+    watcher.look()
     deployment.swap(first)
+    previous.unlink()
     assert served(watcher) == {KEY: deployment.sha256(KEY, 1)}
     assert watcher.serving.models.generation == 1
+    deployment.deploy({KEY: 3})
+    served(watcher)
+    deployment.swap(first)
+    assert served(watcher) == {KEY: deployment.sha256(KEY, 3)}
+    assert issue(watcher).startswith("generation 1 is older than 3, which was served")
+    deployment.deploy({KEY: 1})
+    assert served(watcher) == {KEY: deployment.sha256(KEY, 1)}
+    assert watcher.serving.issues == ()
 
 
 def test_a_bad_next_generation_leaves_the_present_one_serving_but_unhealthy(deployment, watcher):
@@ -186,7 +203,7 @@ def test_a_file_damaged_while_it_is_served_is_told_although_the_net_is_in_memory
 
 def test_an_expected_config_that_the_manifest_leaves_out_is_named(deployment):
     deployment.deploy({KEY: 1})
-    watcher = Watcher(deployment.folder, frozenset({KEY, OTHER}))
+    watcher = Watcher(deployment.folder, deployment.trusted, frozenset({KEY, OTHER}))
     assert served(watcher) == {KEY: deployment.sha256(KEY, 1)}
     assert issue(watcher) == "hex8_2p: expected, but the manifest does not name it"
 
@@ -228,4 +245,4 @@ def test_the_midgame_position_is_a_fixed_running_game(config):
 
 def test_a_manifest_folder_that_does_not_exist_is_not_found(tmp_path):
     with pytest.raises(NotFound, match="no manifest at"):
-        read_manifest(tmp_path / "nowhere")
+        read_manifest(tmp_path / "nowhere", None)

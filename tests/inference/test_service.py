@@ -78,7 +78,7 @@ def test_a_wrong_setting_is_one_clear_line(arguments, environment, says):
 
 
 def test_without_models_the_service_runs_unhealthy_and_levels_without_a_net_answer(start_service, tmp_path):
-    service = start_service(tmp_path / "nothing")
+    service = start_service(tmp_path / "nothing", "--unsigned")
     service.wait_for(lambda: "manifest" in service.health()["issues"][0], "the first look")
     assert listening(service.process.pid) == {f"tcp {service.url.removeprefix('http://')}"}
     answer = httpx.get(f"{service.url}/health")
@@ -202,7 +202,7 @@ def test_health_answers_while_every_worker_searches_and_overload_is_a_503(deploy
     """In one process, with a search that waits: what the pool does must not depend on luck."""
     pool = SearchPool(workers=1, waiting=1)
     release, searching = threading.Event(), threading.Event()
-    app = build_app(Watcher(deployment.folder), pool)
+    app = build_app(Watcher(deployment.folder, deployment.trusted), pool)
 
     async def scene():
         transport = httpx.ASGITransport(app)
@@ -232,7 +232,7 @@ def test_a_defect_is_a_500_with_a_detail_and_not_a_crash(deployment, monkeypatch
         raise ZeroDivisionError
 
     monkeypatch.setattr("inference.app.answer_move", broken)
-    app = build_app(Watcher(deployment.folder), pool := SearchPool(1, 1))
+    app = build_app(Watcher(deployment.folder, deployment.trusted), pool := SearchPool(1, 1))
 
     async def scene():
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -29,7 +29,7 @@ NO_NUMBER = re.compile(r"\b(NaN|Infinity)\b")
 
 @pytest.fixture
 async def client(tmp_path) -> AsyncIterator[httpx.AsyncClient]:
-    watcher = Watcher(tmp_path)
+    watcher = Watcher(tmp_path, None)
     watcher.serving = Serving(ModelSet(), ())
     pool = SearchPool(1, 1)
     async with httpx.AsyncClient(

@@ -58,7 +58,7 @@ MANIFESTS = {
 def test_a_forged_manifest_names_no_other_file_and_is_refused(what: str, tmp_path: Path) -> None:
     text = MANIFESTS[what]
     if text.startswith('"'):
-        text = '{"format": 1, "generation": 1, "models": {' + text + "}}"
+        text = '{"format": 2, "generation": 1, "models": {' + text + "}}"
     (tmp_path / "manifest.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(BadInput):
-        read_manifest(tmp_path)
+        read_manifest(tmp_path, None)

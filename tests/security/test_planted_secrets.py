@@ -26,6 +26,7 @@ from typer.testing import CliRunner
 
 from ringrift.client.access import Access
 from ringrift.client.http import AsyncClient
+from ringrift.control.signing import signing_key
 from ringrift.control.store import fleet
 from ringrift.control.store.engine import database_url, open_engines
 from ringrift.control.store.tables import Assignment
@@ -129,6 +130,7 @@ def used() -> Iterator[tuple[Place, int, str, str]]:
         place.home.mkdir(mode=0o700)
         (place.home / "config.toml").write_text("[alerts]\nevery_seconds = 0.5\ndisk_share = 0.01\n")
         (place.home / "config.toml").chmod(0o600)
+        signing_key(place.home)
         told = json.loads(place.up())
         owner = (place.home / "operator.token").read_text().strip()
         place.said = ""
@@ -167,6 +169,7 @@ def test_no_planted_secret_is_found_in_what_was_written_printed_answered_or_show
     place, pid, owner, guest = used
     secrets = {**{value.rpartition("/")[2]: "" for value in PLANTED.values()}, guest: ""}
     secrets |= {owner: "operator.token", private_key(place.home): "ssh/id_ed25519"}
+    secrets[(place.home / "signing.key").read_text().strip()] = "signing.key"
     secrets |= {"planted-wrong-token-0123456789": "", "planted-webhook-secret": "", place.token: ""}
     secrets[(place.root / "agent" / "key").read_text().strip()] = "../root/agent/key"
     files = [path for path in place.home.parent.rglob("*") if path.is_file()]

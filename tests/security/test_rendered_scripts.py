@@ -131,7 +131,7 @@ def wish_of(scratch: Scratch, word: str) -> Wish:
 
 def planned(facts: Facts, wish: Wish) -> list[Command]:
     """Return what every step asks for, those of a target too."""
-    order = DeployOrder(wish.host, 9000, wish.host, 1, ())
+    order = DeployOrder(wish.host, 9000, wish.host, 1, (), "{}", "signed", "trusted")
     facts = facts.model_copy(update={"named_python": True})
     commands = [command for step in STEPS.values() for command in step(facts, wish)]
     commands += target.plan_models(facts, order) + target.plan_swap(facts, order)

@@ -38,7 +38,7 @@ T = TypeVar("T")
 AT_ONCE = 8
 """Files that are copied at a time."""
 SETTINGS = ("config.toml",)
-KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token")
+KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token", "signing.key")
 
 
 @dataclass(frozen=True)

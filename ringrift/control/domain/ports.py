@@ -86,17 +86,31 @@ class ModelFile:
     sha256: str
     path: Path
     generation: int
+    evaluation: str | None = None
+    """The test that it passed to become champion."""
+
+    @property
+    def served_as(self) -> str:
+        """The name that it has on a target."""
+        return f"canonical_{self.config}.pth"
 
 
 @dataclass(frozen=True)
 class DeployOrder:
-    """Make one target serve exactly these models."""
+    """Make one target serve exactly these models.
+
+    `manifest` says so to the service, `signature` is the controller's of its bytes, and `trusted` the public
+    key that proves it; all three are texts of files.
+    """
 
     target: str
     port: int
     deployment: str
     generation: int
     models: tuple[ModelFile, ...]
+    manifest: str
+    signature: str
+    trusted: str
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import Session
 
 from ringrift.control.domain.ports import DeployOrder, HostSpec, ModelFile, Serving, StepReport
 from ringrift.control.reconcile.context import Context
+from ringrift.control.signing import signed_order
 from ringrift.control.store import fleet, operations, production
 from ringrift.control.store.hostspecs import host_spec
-from ringrift.control.store.tables import Operation
+from ringrift.control.store.tables import Operation, Promotion
 from ringrift.errors import CorruptData
 from ringrift.failpoints import side_effect
 
@@ -20,7 +22,9 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
     """Hand the order to the SSH room, verify the answer and record what serves where."""
     spec = await context.store.read(lambda s: _spec(s, operation.host))
     names = {entry["sha256"] for entry in operation.order["models"]}
-    order = deploy_order(operation, {sha: await context.artifacts.existing(sha) for sha in names})
+    tests = await context.store.read(lambda s: _evaluations(s, operation))
+    files = {sha: await context.artifacts.existing(sha) for sha in names}
+    order = deploy_order(operation, files, tests, context.signing_key)
     with side_effect("fleet.deploy"):
         serving = await context.fleet.deploy(spec, order, report)
     _verify(order, serving)
@@ -31,19 +35,34 @@ def _spec(session: Session, name: str) -> HostSpec:
     return host_spec(session, fleet.get_host(session, name))
 
 
-def deploy_order(operation: Operation, files: Mapping[str, Path]) -> DeployOrder:
-    """Return the order of an operation with the files of its models."""
-    models = tuple(
-        ModelFile(entry["config"], entry["sha256"], files[entry["sha256"]], entry["generation"])
+def _evaluations(session: Session, operation: Operation) -> dict[str, str | None]:
+    """Return, by config, the test that each model passed to become champion; None where there was none."""
+    found = {}
+    for entry in operation.order["models"]:
+        promotion = session.get(Promotion, (entry["config"], entry["generation"]))
+        found[entry["config"]] = promotion and promotion.evaluation
+    return found
+
+
+def deploy_order(
+    operation: Operation,
+    files: Mapping[str, Path],
+    evaluations: Mapping[str, str | None],
+    key: Ed25519PrivateKey,
+) -> DeployOrder:
+    """Return the signed order of an operation with the files of its models and the tests that they passed."""
+    models = [
+        ModelFile(
+            config=entry["config"],
+            sha256=entry["sha256"],
+            path=files[entry["sha256"]],
+            generation=entry["generation"],
+            evaluation=evaluations[entry["config"]],
+        )
         for entry in operation.order["models"]
-    )
-    return DeployOrder(
-        target=operation.subject,
-        port=operation.order["port"],
-        deployment=operation.deployment or operation.id,
-        generation=operation.order["generation"],
-        models=models,
-    )
+    ]
+    deployment, generation = operation.deployment or operation.id, operation.order["generation"]
+    return signed_order(key, operation.subject, operation.order["port"], deployment, generation, models)
 
 
 def _verify(order: DeployOrder, serving: Serving) -> None:
