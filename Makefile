@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints chaos hostile cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints chaos hostile games cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -53,6 +53,9 @@ chaos: tools $(VENV)/.dev  ## 41 hosts with sshd and agents, ten minutes of trou
 
 hostile: $(VENV)/.dev  ## hostile requests against a real inference service (REQUESTS=100000 SEED=1)
 	@$(BIN)/python -m tests.inference.siege --requests $(or $(REQUESTS),100000) --seed $(or $(SEED),1)
+
+games: $(VENV)/.dev  ## whole games over HTTP, every config at every level (LEVELS="1 2 3" for some of them)
+	@$(BIN)/python -m tests.inference.games $(addprefix --level ,$(LEVELS))
 
 failpoints: tools $(VENV)/.dev  ## kill the controller before and after every commit and side effect (NAME=agent.result for one)
 	@$(BIN)/python -m tests.failpoints.run $(if $(NAME),--name $(NAME))
