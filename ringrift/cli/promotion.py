@@ -25,6 +25,9 @@ def promote(
     config: Key,
     model: Model = None,
     reason: Reason = "",
+    override: Annotated[
+        bool, typer.Option("--override", help="Without the evidence; needs MODEL and --reason.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -32,8 +35,11 @@ def promote(
     """Make a model the champion of its config: shows conditions and evidence, then asks."""
     from ringrift.cli.models import hex_digits
     from ringrift.client import routes
+    from ringrift.errors import UsageError
     from ringrift.protocol.operator import PromoteRequest
 
+    if override and not (model and reason.strip()):
+        raise UsageError("--override needs a model and --reason", hint="the audit row keeps the reason")
     out, key = output(context, json), config_key(config)
     wanted = hex_digits(model) if model is not None else None
     draft = {"config": key, "reason": reason, "actor": actor()}
@@ -41,11 +47,14 @@ def promote(
     with controller() as client:
         plan = client.send(routes.promotion_plan(key, wanted))
         _show_plan(out, plan, dry_run)
-        _require_allowed(plan)
+        if not override:
+            _require_allowed(plan)
         if dry_run:
             return
-        confirm(f"Make {(plan.model or '')[:8]} the champion of {key}?", yes)
-        request = routes.build(PromoteRequest, **draft, model=plan.model, expected_champion=plan.champion)
+        against = " AGAINST THE GATE" if not plan.allowed else ""
+        confirm(f"Make {(plan.model or '')[:8]} the champion of {key}{against}?", yes)
+        wish = {**draft, "model": plan.model, "expected_champion": plan.champion, "override": override}
+        request = routes.build(PromoteRequest, **wish)
         made = client.send(routes.promote(request))
     _show_made(out, made)
 

@@ -216,6 +216,8 @@ class PromoteRequest(Wire):
     model: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")] | None = None
     expected_champion: Sha256 | None = None
     """Compare-and-set: refuse when another model is champion now. None takes what stands at planning."""
+    override: bool = False
+    """Promote without the gate's evidence: `model` and `reason` must be given."""
     reason: Line = ""
     actor: Line = "operator"
     dry_run: bool = False

@@ -42,6 +42,21 @@ def test_a_closed_gate_names_the_condition_with_value_and_limit(run, world) -> N
     assert world.promotions == []
 
 
+def test_an_override_needs_a_model_and_a_reason(run, world) -> None:
+    for words in (("--override",), ("--override", "--reason", "down"), (sample.CANDIDATE, "--override")):
+        assert run("promote", "hex8_2p", *words, "--yes").exit_code == 2
+    assert world.promotions == []
+
+
+def test_an_override_shows_what_fails_and_asks(run, world) -> None:
+    world.promotion_allowed = False
+    result = run(
+        "promote", "hex8_2p", sample.CANDIDATE, "--override", "--reason", "site is down", answer="y\n"
+    )
+    assert result.exit_code == 0 and "AGAINST THE GATE" in result.stderr
+    assert [(each["override"], each["reason"]) for each in world.promotions] == [(True, "site is down")]
+
+
 def test_who_was_faster_is_told(run, world) -> None:
     world.fail("POST", "/v1/promotions", 409, "conflict", "5d41 is champion since 3 s, promoted by kim")
     result = run("promote", "hex8_2p", "--yes")

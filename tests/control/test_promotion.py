@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from ringrift.control.store.store import Store
 from ringrift.control.store.tables import Alias, Event, Model, Promotion
+from ringrift.control.store.tokens import make_token
 from ringrift.errors import Conflict
 from tests.control.stage import with_candidates
 from tests.control.world import CONFIG, World
@@ -187,3 +188,44 @@ async def test_models_are_found_by_the_beginning_of_their_hash(world: World) -> 
     (model,) = await with_candidates(world, "a")
     assert (await world.get(f"/models/{model[:10]}"))["model"] == model
     assert (await promote(world, model[:10])).status_code == 200
+
+
+class TestOverride:
+    """A person may promote without evidence, never a model that does not fit; it is told for ever."""
+
+    async def test_it_needs_a_model_and_a_reason(self, world: World) -> None:
+        (model,) = await with_candidates(world, "a", blocks=2)
+        for given in ({}, {"reason": " "}, {"reason": "site is down", "model": None}):
+            answer = await promote(world, **{"model": model, "override": True, **given})
+            assert answer.status_code == 422, answer.text
+            assert "an override needs a model and a reason" in answer.json()["error"]["message"]
+
+    async def test_it_is_stored_and_audited_as_what_it_is(self, world: World) -> None:
+        (model,) = await with_candidates(world, "a", blocks=2)
+        made = await promote(world, model, override=True, reason="site is down", actor="ann")
+        assert made.status_code == 200 and made.json()["done"], made.text
+        event = (await world.get("/events?limit=1"))[0]
+        assert (event["action"], event["detail"]["reason"]) == ("champion.override", "site is down")
+        row = await world.read(lambda s: s.exec(select(Promotion)).one())
+        assert row.kind == "override" and any(not item["passed"] for item in row.conditions)
+
+    async def test_a_promotion_with_evidence_is_none_whoever_asks_for_one(self, world: World) -> None:
+        (model,) = await with_candidates(world, "a")
+        await promote(world, model, override=True, reason="sure")
+        assert (await world.read(lambda s: s.exec(select(Promotion)).one())).kind == "promote"
+
+    async def test_what_a_model_is_cannot_be_overridden(self, world: World) -> None:
+        (model,) = await with_candidates(world, "a")
+        await world.write(lambda s: s.execute(text("UPDATE dataset SET config = 'hex8_3p'")))
+        refused = await promote(world, model, override=True, reason="sure")
+        assert refused.status_code == 409 and "data set is hex8_3p" in refused.json()["error"]["message"]
+
+    async def test_an_operator_may_not(self, world: World) -> None:
+        (model,) = await with_candidates(world, "a", blocks=2)
+        _, secret = await world.write(lambda s: make_token(s, None, "operator", 600.0, "test"))
+        wish = {"config": CONFIG, "model": model, "override": True, "reason": "site is down"}
+        answer = await world.http.post(
+            "/v1/promotions", json=wish, headers={"authorization": f"Bearer {secret}"}
+        )
+        assert answer.status_code == 403 and answer.json()["error"]["code"] == "forbidden"
+        assert (await world.get(f"/configs/{CONFIG}"))["champion"] is None

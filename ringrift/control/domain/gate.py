@@ -58,6 +58,14 @@ def allowed(conditions: list[Condition]) -> bool:
     return bool(conditions) and all(condition.passed for condition in conditions)
 
 
+def overridable(conditions: list[Condition]) -> bool:
+    """Tell whether only evidence is missing. What a model is no person overrides: see `_model_conditions`."""
+    return bool(conditions) and all(item.passed or item.name in _EVIDENCE for item in conditions)
+
+
+_EVIDENCE = frozenset({"evaluation", "opponent", "registered test", "verdict", "games", "blocks", "replayed"})
+
+
 def _condition(name: str, value: object, limit: object, passed: bool, reason: str) -> Condition:
     return Condition(name=name, value=str(value), limit=str(limit), passed=passed, reason=reason)
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.evaluations import ANCHOR, registration_id
-from ringrift.control.domain.gate import EvaluationFacts, GateFacts, allowed, gate_conditions
+from ringrift.control.domain.gate import EvaluationFacts, GateFacts, allowed, gate_conditions, overridable
 from ringrift.control.domain.states import MODEL, advance
 from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import latest_evaluation, standing
@@ -25,7 +25,10 @@ _ANCESTORS = 1000
 
 @dataclass(frozen=True)
 class PromotionPlan:
-    """What a promotion or rollback would do. `generation` is the one that it would make."""
+    """What a promotion or rollback would do. `generation` is the one that it would make.
+
+    `kind` is `promote`, `rollback` or `override`, a promotion without its evidence.
+    """
 
     config: str
     kind: str
@@ -38,8 +41,9 @@ class PromotionPlan:
 
     @property
     def allowed(self) -> bool:
-        """Whether every condition holds."""
-        return self.model is not None and allowed(self.conditions)
+        """Whether every condition holds, or a person overrides those of the evidence."""
+        held = overridable if self.kind == "override" else allowed
+        return self.model is not None and held(self.conditions)
 
 
 def champion_of(session: Session, config: str) -> Alias | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from fastapi import APIRouter
@@ -19,7 +20,7 @@ from ringrift.control.api.views.models import (
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import evaluations, learning, production, promotion, rollouts
 from ringrift.control.store.promotion import PromotionPlan
-from ringrift.errors import Conflict, MissingEvidence, Refused
+from ringrift.errors import BadInput, Conflict, MissingEvidence, Refused
 from ringrift.protocol.operator import (
     ConfigView,
     EnableRequest,
@@ -118,7 +119,11 @@ def promote_now(session: Session, wish: PromoteRequest) -> tuple[PromotionView, 
 
     Raises `Conflict` when another champion stands there than the caller expects.
     """
+    if wish.override and not (wish.model and wish.reason.strip()):
+        raise BadInput("an override needs a model and a reason", hint="the audit row keeps the reason")
     found = promotion.plan_promotion(session, wish.config, wish.model)
+    if wish.override and not found.allowed:
+        found = replace(found, kind="override")
     expected = wish.expected_champion
     if found.model is not None and found.model == found.champion:
         raise promotion.taken(session, found.config)

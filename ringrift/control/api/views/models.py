@@ -92,8 +92,9 @@ def one_model(session: Session, prefix: str) -> ModelView:
 
 def promotion_view(session: Session, plan: PromotionPlan, *, done: bool) -> PromotionView:
     """Return a promotion or rollback, planned or made."""
-    verb = "promote" if plan.kind == "promote" else "rollback"
-    model = f" {plan.model[:12]}" if plan.model and plan.kind == "promote" else ""
+    verb = "rollback" if plan.kind == "rollback" else "promote"
+    model = f" {plan.model[:12]}" if plan.model and verb == "promote" else ""
+    model += " --override --reason TEXT" if plan.kind == "override" else ""
     return PromotionView(
         config=plan.config,
         model=plan.model,
