@@ -17,6 +17,7 @@ import pytest
 
 from inference.app import build_app
 from inference.pool import SearchPool
+from inference.server import inherited, listen
 from inference.watch import Watcher
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
@@ -43,6 +44,14 @@ def run_to_end(*arguments, environment=None):
         check=False,
         timeout=120,
     )
+
+
+def test_replies_on_a_connection_that_stays_open_are_not_held_back():
+    """Asyncio sets TCP_NODELAY where the socket names its protocol; both ways to the socket must lead there."""
+    with listen("127.0.0.1", 0) as found:
+        assert found.proto == socket.IPPROTO_TCP
+        with inherited(os.dup(found.fileno())) as again:
+            assert again.proto == socket.IPPROTO_TCP
 
 
 def test_a_port_in_use_is_one_clear_line_and_status_9(tmp_path):
