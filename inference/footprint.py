@@ -28,6 +28,10 @@ def settle() -> None:
     """Call when all is imported and compiled: collect from now on, but never look through that again."""
     gc.freeze()
     gc.enable()
+
+
+def trim() -> None:
+    """Call when models were loaded: give back what loading left unused."""
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference import footprint
 from inference.manifest import Manifest, locate, read_manifest
 from inference.models import ModelSet, load_set
 from ringrift.errors import Refused, RingRiftError
@@ -81,6 +82,7 @@ class Watcher:
         if mark != self._mark:
             self._mark = mark
             self._replace(manifest)
+            footprint.trim()
         # Asked before and after: `previous` is made before `current` changes and goes after it changed back.
         if not (on_trial or self._on_trial()) and manifest.generation == self.serving.models.generation:
             self._proven = manifest.generation

@@ -1,4 +1,4 @@
-"""`ringrift-ctl bench`: how fast this machine plays, and what a controller bears on it."""
+"""`ringrift-ctl bench`: how fast this machine plays and serves, and what a controller bears on it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ringrift.cli.benchgate import gate
+from ringrift.cli.benchinference import inference
 from ringrift.cli.output import Json, note, output
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from ringrift.control.bench.measure import ControlFigures
     from ringrift.game.config import GameConfig
 
-app = typer.Typer(help="How fast this machine plays, what a controller bears, how often the gate errs.")
+app = typer.Typer(help="How fast this machine plays and serves, what a controller bears, how the gate errs.")
 app.command()(gate)
+app.command()(inference)
 
 
 @app.callback()
 def group() -> None:
-    """How fast this machine plays, and what a controller bears on it."""
+    """How fast this machine plays and serves, and what a controller bears on it."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def run_to_end(*arguments, environment=None):
 
 
 def test_replies_on_a_connection_that_stays_open_are_not_held_back():
-    """Asyncio sets TCP_NODELAY where the socket names its protocol; both ways to the socket must lead there."""
+    """Asyncio sets TCP_NODELAY where a socket names its protocol; both ways to one must lead there."""
     with listen("127.0.0.1", 0) as found:
         assert found.proto == socket.IPPROTO_TCP
         with inherited(os.dup(found.fileno())) as again:
