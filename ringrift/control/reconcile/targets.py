@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ from ringrift.errors import RingRiftError
 
 FLIGHT = "target:"
 _AT_ONCE = 32
-_BAKING_SECONDS = 0.5
-"""How often targets are asked on which a rollout waits."""
+_BAKING_SECONDS, _LEAST_PAUSE = 0.5, 0.1
+"""How often targets are asked on which a rollout waits: so often, or at the end of a shorter bake."""
 
 
 @dataclass(frozen=True)
@@ -51,21 +52,19 @@ def _due(session: Session, every: float) -> list[_Question]:
         for target, host in session.exec(query.order_by(col(Target.checked_at))).all()
         if host.state != "retired"
         and not host.blocked
-        and _stale(time, target.checked_at, every, baking.get(target.name))
+        and (target.name in baking or _stale(time, target.checked_at, every))
         and not production.deployed_since(session, target.name, time)
     ]
 
 
-def _baking(session: Session) -> dict[str, float]:
-    """Return the targets that rollouts watch, and since when."""
-    query = select(DeploymentTarget).where(DeploymentTarget.state == "baking")
-    return {row.target: row.since for row in session.exec(query).all()}
+def _baking(session: Session) -> set[str]:
+    """Return the targets that rollouts watch."""
+    query = select(DeploymentTarget.target).where(DeploymentTarget.state == "baking")
+    return set(session.exec(query).all())
 
 
-def _stale(time: float, checked_at: float | None, every: float, baking: float | None) -> bool:
-    if checked_at is None or (baking is not None and checked_at <= baking):
-        return True
-    return time - checked_at >= (every if baking is None else min(every, _BAKING_SECONDS))
+def _stale(time: float, checked_at: float | None, every: float) -> bool:
+    return checked_at is None or time - checked_at >= every
 
 
 async def _observe(context: Context, question: _Question) -> None:
@@ -84,5 +83,9 @@ async def _observe(context: Context, question: _Question) -> None:
     else:
         answer = heard(lambda s: production.record_serving(s, target, serving))
         changed = await context.store.write("target.serving", answer)
-    if changed or await context.store.read(lambda s: target in _baking(s)):
+    baking = await context.store.read(lambda s: target in _baking(s))
+    if changed or baking:
+        context.wake()
+    if baking:
+        await asyncio.sleep(min(_BAKING_SECONDS, max(_LEAST_PAUSE, context.settings.rollouts.bake_seconds)))
         context.wake()
