@@ -6,11 +6,8 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ringrift.control.artifacts import ArtifactStore
 from ringrift.control.domain.ports import Fleet
@@ -18,7 +15,6 @@ from ringrift.control.keys import Keys
 from ringrift.control.meters import Meters
 from ringrift.control.sessions import Sessions
 from ringrift.control.settings import Settings
-from ringrift.control.signing import signing_key
 from ringrift.control.store.store import Store
 
 _CANCEL_AGAIN_SECONDS = 1.0
@@ -90,11 +86,6 @@ class Context:
 
     def __post_init__(self) -> None:
         self.keys = Keys(self.store)
-
-    @cached_property
-    def signing_key(self) -> Ed25519PrivateKey:
-        """What signs the manifests of inference targets."""
-        return signing_key(self.home)
 
     def wake(self) -> None:
         """Let every reconciler make a pass now instead of at its next time."""

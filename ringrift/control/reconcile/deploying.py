@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from ringrift.control.domain.ports import DeployOrder, HostSpec, ModelFile, Serving, StepReport
 from ringrift.control.reconcile.context import Context
-from ringrift.control.signing import signed_order
+from ringrift.control.signing import signed_order, signing_key
 from ringrift.control.store import fleet, operations, production
 from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Operation, Promotion
@@ -24,7 +24,7 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
     names = {entry["sha256"] for entry in operation.order["models"]}
     tests = await context.store.read(lambda s: _evaluations(s, operation))
     files = {sha: await context.artifacts.existing(sha) for sha in names}
-    order = deploy_order(operation, files, tests, context.signing_key)
+    order = deploy_order(operation, files, tests, signing_key(context.home))
     with side_effect("fleet.deploy"):
         serving = await context.fleet.deploy(spec, order, report)
     _verify(order, serving)
