@@ -24,6 +24,9 @@ DEPLOYMENT = (
 )
 """SQLite adds and drops columns in place; a default fills the rows that are there."""
 
+INDEXED = ("target", "state", "back")
+"""Columns of `deployment_target` that are looked up."""
+
 _ROWS = """
 INSERT INTO deployment_target (deployment, target, position, wave, state, reason, since, operation, before)
 SELECT deployment, subject, 0, 1, state, '', coalesce(ended_at, began_at), id, '[]' FROM operation
@@ -61,7 +64,8 @@ def upgrade() -> None:
         sa.Column("before", sa.JSON(), nullable=False),
         sa.Column("first", sa.JSON(), nullable=True),
     )
-    op.create_index("ix_deployment_target_back", "deployment_target", ["back"])
+    for column in INDEXED:
+        op.create_index(f"ix_deployment_target_{column}", "deployment_target", [column])
     op.execute(_ROWS)
     for state in ("failed", "running"):
         op.execute(_STATES.format(state=state))
@@ -69,7 +73,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop what `upgrade` made, with its data."""
-    op.drop_index("ix_deployment_target_back", table_name="deployment_target")
+    for column in INDEXED:
+        op.drop_index(f"ix_deployment_target_{column}", table_name="deployment_target")
     op.drop_table("deployment_target")
     op.drop_index("ix_deployment_back_generation", table_name="deployment")
     op.drop_index("ix_deployment_state", table_name="deployment")

@@ -134,3 +134,39 @@ def test_a_database_newer_than_the_code_is_refused_in_one_line(engines: Engines)
         migrate.upgrade(engines.writer)
     assert "revision 9999, which is newer than this code" in refused.value.line()
     assert refused.value.exit_status == 9 and "\n" not in refused.value.line()
+
+
+OLDER = (
+    "INSERT INTO target (name, host, port, configs, state, issues, added_at)"
+    " VALUES ('front', 'alpha', 9000, '[]', 'serving', '[]', 1)",
+    "INSERT INTO deployment (id, generation, actor, actions, made_at) VALUES ('dep_1', 1, 'ann', '[]', 1),"
+    " ('dep_2', 2, 'ann', '[]', 2), ('dep_3', 3, 'ann', '[]', 3)",
+    'INSERT INTO operation (id, kind, subject, host, state, "order", deployment, began_at) VALUES'
+    " ('op_1', 'deploy', 'front', 'alpha', 'succeeded', '{}', 'dep_1', 1),"
+    " ('op_2', 'deploy', 'front', 'alpha', 'failed', '{}', 'dep_2', 2),"
+    " ('op_3', 'deploy', 'front', 'alpha', 'running', '{}', 'dep_3', 3)",
+)
+
+
+def test_deployments_that_are_there_become_rollouts_of_one_wave(engines: Engines) -> None:
+    fill(engines)
+    migrate.downgrade(engines.writer, "0002")
+    with engines.writer.begin() as connection:
+        for statement in OLDER:
+            connection.execute(text(statement))
+    migrate.upgrade(engines.writer)
+    with engines.reader.connect() as connection:
+        wholes = connection.execute(text("SELECT id, state FROM deployment ORDER BY id")).all()
+        parts = connection.execute(
+            text("SELECT deployment, target, wave, state, operation FROM deployment_target ORDER BY 1")
+        ).all()
+    assert [tuple(row) for row in wholes] == [
+        ("dep_1", "succeeded"),
+        ("dep_2", "failed"),
+        ("dep_3", "running"),
+    ]
+    assert [tuple(row) for row in parts] == [
+        ("dep_1", "front", 1, "succeeded", "op_1"),
+        ("dep_2", "front", 1, "failed", "op_2"),
+        ("dep_3", "front", 1, "running", "op_3"),
+    ]

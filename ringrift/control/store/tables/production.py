@@ -51,10 +51,10 @@ class DeploymentTarget(SQLModel, table=True):
 
     __tablename__ = "deployment_target"
     deployment: str = Field(primary_key=True, foreign_key="deployment.id")
-    target: str = Field(primary_key=True, foreign_key="target.name")
+    target: str = Field(primary_key=True, foreign_key="target.name", index=True)
     position: int
     wave: int
-    state: str
+    state: str = Field(index=True)
     reason: str = text(default="")
     since: float = seconds()
     """When it came into this state."""
