@@ -117,10 +117,10 @@ def promotion(feed: Feed, plan: PromotionView, only_look: str) -> Proposal:
 
 
 def rollback(feed: Feed, plan: PromotionView) -> Proposal:
-    """Make the previous champion the champion again."""
+    """Make the previous champion the champion again, and have the targets that serve the config follow."""
 
     async def apply() -> None:
-        await feed.send(routes.rollback(plan.config, dry_run=False))
+        await feed.send(routes.rollback(plan.config, dry_run=False, champion=plan.champion))
         watch(feed)
 
     return _champion_change(plan, f"roll back {plain(plan.config)}", "Roll back", "", apply)
@@ -149,13 +149,19 @@ def _champion_change(plan: PromotionView, title: str, verb: str, only_look: str,
     return Proposal(
         title=title,
         lines=lines,
-        extent=f"1 config, no host; what is served changes with the next deployment of {plan.config}",
+        extent=_extent(plan),
         reversible=plan.reversible,
         command=plan.command,
         verb=verb,
         refused=only_look or ("" if plan.allowed else plain(failed or "the gate says no")),
         apply=apply,  # type: ignore[arg-type]
     )
+
+
+def _extent(plan: PromotionView) -> str:
+    if plan.targets:
+        return f"1 config and {len(plan.targets)} target(s), which follow: {plain(', '.join(plan.targets))}"
+    return f"1 config, no host; what is served changes with the next deployment of {plan.config}"
 
 
 def switch(feed: Feed, view: ConfigView) -> Proposal:

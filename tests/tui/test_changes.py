@@ -61,6 +61,13 @@ async def test_the_stalest_host_is_two_keys_away_and_its_cause_three(start) -> N
         assert "connections are refused since 21 minutes" in terminal.text
 
 
+async def test_a_rollback_names_the_targets_that_follow(start, world) -> None:
+    world.followed = True
+    async with start() as terminal:
+        await terminal.press("2", "n", "B")
+        assert "1 config and 2 target(s), which follow: eu-1, eu-2" in terminal.text
+
+
 async def test_a_closed_gate_can_be_read_but_not_confirmed(start, world) -> None:
     world.promotion_allowed = False
     async with start() as terminal:
@@ -122,6 +129,7 @@ async def test_a_failed_target_shows_the_step_and_the_hint(start, world) -> None
         await terminal.press("3", "D", "right", "enter")
         await terminal.shows("✖ the hash of hex8_2p differs after copying - free disk on the host")
         assert "✖ failed" in terminal.text
+        assert "wave 2  eu-2  ▲ rolled_back" in terminal.text
 
 
 async def test_draining_and_resuming_ask_and_then_show_the_new_state(start) -> None:
