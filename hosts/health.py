@@ -23,7 +23,10 @@ POLL_SECONDS = 0.5
 ANSWERED, ERRORS = "ai_move_requests_total", "ringrift_ai_errors_total"
 LATENCY = "ai_move_latency_seconds_bucket"
 ASKED_WRONGLY = frozenset(
-    {"usage", "bad_input", "unknown_config", "illegal_move", "no_options", "bad_filter", "body_too_large"}
+    (
+        *("usage", "bad_input", "unknown_config", "illegal_move"),
+        *("no_options", "bad_filter", "body_too_large", "body_too_slow"),
+    )
 )
 """Errors that the service answers with 4xx: the client's, not the model's."""
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
