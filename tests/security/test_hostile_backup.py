@@ -64,7 +64,9 @@ def test_a_forged_copy_of_a_database_is_refused(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no archive", gzip.compress(b"[1]\n" * 9999)[:-30], b"\x1f\x8b\x08" + b"\0" * 99]
+    "content",
+    [b"", b"no archive", gzip.compress(b"[1]\n" * 9999)[:-30], b"\x1f\x8b\x08" + b"\0" * 99],
+    ids=["nothing", "words", "cut off", "a head alone"],
 )
 def test_what_is_no_archive_is_refused(content: bytes, tmp_path: Path, migrated_sqlite: Path) -> None:
     (tmp_path / "copy").write_bytes(content)
