@@ -307,7 +307,8 @@ def test_health_names_what_is_served(service):
     assert report["issues"] == []
     assert report["models_loaded"] == 12
     assert report["model_keys"] == keys
-    assert report["models"]["hex8_3p"] == {"sha256": service.deployment.sha256("hex8_3p", 0), "generation": 0}
+    shown = {"sha256": service.deployment.sha256("hex8_3p", 0), "generation": 0, "evaluation": None}
+    assert report["models"]["hex8_3p"] == shown
     assert report["generation"] == 1
     assert report["version"]
 
