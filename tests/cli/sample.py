@@ -595,7 +595,7 @@ def deployment(done: int | None = None, fail: str = "") -> op.DeploymentView:
         operations=operations,
         state="failed" if failed else state,
         reason=f"eu-2: {fail}" if failed else "",
-        reversible="yes: ringrift-ctl rollback CONFIG, then ringrift-ctl deploy-inference",
+        reversible="yes: ringrift-ctl rollback CONFIG brings back champion and serving in one",
         command="ringrift-ctl deploy-inference eu-1 eu-2",
     )
 

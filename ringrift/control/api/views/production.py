@@ -21,7 +21,7 @@ from ringrift.protocol.operator import (
     WhyView,
 )
 
-_REVERSIBLE = "yes: `ringrift-ctl rollback CONFIG` brings back champion and serving in one"
+_REVERSIBLE = "yes: ringrift-ctl rollback CONFIG brings back champion and serving in one"
 
 
 def target_view(session: Session, target: Target) -> TargetView:
