@@ -66,7 +66,8 @@ def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
 
     async def answered(request: Request, answer: Callable[..., dict[str, Any]]) -> JSONResponse:
         arrived = time.monotonic()
-        call = Call(await read_body(request), watcher.serving.models, games, arrived)
+        body = await read_body(request)
+        call = Call(body, games.follow(watcher.serving.models), games, arrived)
         searching = asyncio.ensure_future(pool.run(functools.partial(answer, call, players)))
         leaving = asyncio.ensure_future(_left(request))
         await asyncio.wait((searching, leaving), return_when=asyncio.FIRST_COMPLETED)

@@ -27,13 +27,28 @@ class Games:
         self._present = ModelSet()
         self._former: dict[str, Model] = {}
 
+    def follow(self, models: ModelSet) -> ModelSet:
+        """Note what is served now, and return it. Call it as requests arrive, in their order."""
+        with self._guard:
+            before, self._present = self._present, models
+            if models is not before:
+                self._replace(before, models)
+        return models
+
+    def _replace(self, before: ModelSet, models: ModelSet) -> None:
+        for key, model in before.models.items():
+            new, former = models.models.get(key), self._former.get(key)
+            if new is None or (former is not None and former.sha256 == new.sha256):
+                self._former.pop(key, None)
+            elif new.sha256 != model.sha256:
+                self._former[key] = model
+
     def model(self, game: object, config: GameConfig, models: ModelSet) -> Model | None:
         """Return the model for a request that came while `models` were served, None where none is loaded.
 
         `game` is the position's id; without one the present model answers.
         """
         with self._guard:
-            self._follow(models)
             present = models.of(config)
             if present is None or not isinstance(game, str) or not game:
                 return present
@@ -46,16 +61,3 @@ class Games:
             if len(self._began) > self._most:
                 self._began.popitem(last=False)
             return model
-
-    def _follow(self, models: ModelSet) -> None:
-        """Note a newer set; a request may come late with an older one."""
-        before = self._present
-        if models is before or (models.generation or 0) < (before.generation or 0):
-            return
-        for key, model in before.models.items():
-            new, former = models.models.get(key), self._former.get(key)
-            if new is None or (former is not None and former.sha256 == new.sha256):
-                self._former.pop(key, None)
-            elif new.sha256 != model.sha256:
-                self._former[key] = model
-        self._present = models
