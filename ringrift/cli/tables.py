@@ -135,7 +135,7 @@ def evaluation(view: op.EvaluationView) -> RenderableType:
 
 
 def models(views: Sequence[op.ModelView]) -> RenderableType:
-    headers = ("model", "config", "state", "gen>", "parent", "positions>", "held-out loss>", "age>")
+    headers = ("model", "config", "state", "alias", "gen>", "parent", "positions>", "held-out loss>", "age>")
     return table(headers, (_model_row(view) for view in views))
 
 
@@ -144,6 +144,7 @@ def _model_row(view: op.ModelView) -> tuple[object, ...]:
         short(view.model),
         view.config,
         state_text(view.state),
+        ", ".join(name for name in view.aliases if name != view.state) or "-",
         "-" if view.generation is None else view.generation,
         short(view.parent),
         count(view.positions),
@@ -157,8 +158,9 @@ def model(view: op.ModelView) -> RenderableType:
         ("model", view.model),
         ("config", view.config),
         ("state", state_text(view.state)),
+        ("alias", ", ".join(view.aliases) or "-"),
         ("generation", "-" if view.generation is None else view.generation),
-        ("parent", view.parent or "none: trained from scratch"),
+        ("parents", _lineage(view)),
         ("data set", view.dataset),
         ("positions", "-" if view.positions is None else view.positions),
         ("held-out loss", "-" if view.holdout_loss is None else f"{view.holdout_loss:.4f}"),
@@ -168,6 +170,17 @@ def model(view: op.ModelView) -> RenderableType:
     if view.evaluation:
         parts += [Text(""), evaluation(view.evaluation)]
     return Group(*parts)
+
+
+def _lineage(view: op.ModelView) -> str:
+    """Return the chain of parents, nearest first, down to the model that was trained from scratch."""
+    known = [
+        f"{short(parent.model)} ({parent.state if parent.generation is None else f'gen {parent.generation}'})"
+        for parent in view.lineage
+    ]
+    if view.parent and not known:
+        return f"{view.parent} (unknown here)"
+    return " <- ".join([*known, "from scratch"])
 
 
 def promotion(view: op.PromotionView) -> RenderableType:

@@ -184,6 +184,14 @@ class EvaluationView(Reply):
     age: float
 
 
+class AncestorView(Reply):
+    """A model in a chain of parents; `generation` is the newest one that it was champion of, if any."""
+
+    model: str
+    state: str
+    generation: int | None
+
+
 class ModelView(Reply):
     model: str
     config: str
@@ -195,6 +203,10 @@ class ModelView(Reply):
     holdout_loss: float | None
     evaluation: EvaluationView | None
     age: float
+    aliases: list[str] = []
+    """`champion`, `challenger`, `previous`: names of its config that mean this model now."""
+    lineage: list[AncestorView] = []
+    """Of a single model: its parents, nearest first."""
 
 
 class GameView(Reply):

@@ -219,7 +219,7 @@ class World:
         raise AssertionError("the pipeline did not get there")
 
     async def reconcile_pipeline(self) -> None:
-        await self.reconcile(*(item.name for item in RECONCILERS[:7]))
+        await self.reconcile(*(item.name for item in RECONCILERS[:8]))
 
 
 def _offer_all(session: Session, agent_id: str) -> None:

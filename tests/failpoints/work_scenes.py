@@ -172,6 +172,7 @@ async def a_model_is_trained(stage: Stage) -> None:
 
 
 games.act(reconciled("evaluation tests"))
+games.act(reconciled("aliases"))
 games.act(reconciled("evaluation blocks"))
 
 

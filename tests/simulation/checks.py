@@ -175,9 +175,14 @@ class Checks:
                     f"P4: promotion {generation} of {config} does not follow {before} (by {name})"
                 )
             last[config] = (generation, model)
-        for config, model, generation in self._raw.execute("SELECT config, model, generation FROM alias"):
-            if last.get(config) != (generation, model):
+        former = {(config, number): before for config, number, _, before in self._raw.execute(query)}
+        for alias, config, model, generation in self._raw.execute(
+            "SELECT name, config, model, generation FROM alias"
+        ):
+            if alias == "champion" and last.get(config) != (generation, model):
                 raise Violation(f"P4: the alias of {config} is not its last promotion (by {name})")
+            if alias == "previous" and former.get((config, last[config][0])) != model:
+                raise Violation(f"P4: `previous` of {config} is not the champion before (by {name})")
 
     def all_receipts(self) -> None:
         """Check every receipt that was ever given (P1)."""

@@ -10,7 +10,7 @@ from ringrift.control.domain.evaluations import Registration, blocks_to_hand_out
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
 from ringrift.control.settings import EvaluationSettings
-from ringrift.control.store import evaluations, jobs, learning
+from ringrift.control.store import aliases, evaluations, jobs, learning
 from ringrift.control.store.evaluations import Standing
 from ringrift.control.store.tables import Alias, Evaluation
 from ringrift.protocol.jobs import EvaluateSpec, PlayerSpec
@@ -25,6 +25,11 @@ async def register_step(context: Context) -> bool:
     return await converge(
         "evaluation.register", context.store, partial(missing_tests, settings), _register_all
     )
+
+
+async def aliases_step(context: Context) -> bool:
+    """Let `challenger` and `previous` say what the rows say."""
+    return await converge("alias.follow", context.store, aliases.changes, aliases.move)
 
 
 def missing_tests(settings: EvaluationSettings, session: Session) -> list[Registration]:

@@ -31,6 +31,7 @@ RECONCILERS = (
     Reconciler("evaluation tests", evaluation.register_step),
     Reconciler("evaluation blocks", evaluation.blocks_step),
     Reconciler("evaluation verdicts", evaluation.verdict_step),
+    Reconciler("aliases", evaluation.aliases_step),
     Reconciler("batches", batches.step, PROMPT),
     Reconciler("spot checks", spotchecks.step),
     Reconciler("rollouts", rollouts.step, PROMPT),

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from ringrift.control.domain.evaluations import ANCHOR, registration_id
 from ringrift.control.domain.gate import EvaluationFacts, GateFacts, allowed, gate_conditions, overridable
 from ringrift.control.domain.states import MODEL, advance
+from ringrift.control.store import aliases
 from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import latest_evaluation, standing
 from ringrift.control.store.events import record
@@ -92,7 +93,7 @@ def plan_promotion(session: Session, config: str, prefix: str | None) -> Promoti
         dataset_config=_dataset_config(session, model),
         architecture=_shape(model.architecture),
         parent_architecture=_parent_shape(session, model),
-        parents=_ancestors(session, model),
+        parents=_chain(session, model),
         evaluation=_facts(session, evaluation) if evaluation else None,
     )
     base = _elo(session, alias)
@@ -148,15 +149,21 @@ def _parent_shape(session: Session, model: Model) -> str | None:
     return _shape(parent.architecture) if parent else None
 
 
-def _ancestors(session: Session, model: Model) -> tuple[str | None, ...]:
-    configs: list[str | None] = []
-    while model.parent is not None and len(configs) < _ANCESTORS:
-        parent = session.get(Model, model.parent)
-        configs.append(parent.config if parent else None)
-        if parent is None:
-            break
-        model = parent
-    return tuple(configs)
+def ancestors(session: Session, model: Model) -> list[Model]:
+    """Return a model's parents, nearest first, as far as they are known."""
+    found: list[Model] = []
+    parent = session.get(Model, model.parent) if model.parent else None
+    while parent is not None and len(found) < _ANCESTORS:
+        found.append(parent)
+        parent = session.get(Model, parent.parent) if parent.parent else None
+    return found
+
+
+def _chain(session: Session, model: Model) -> tuple[str | None, ...]:
+    """Return the configs of a model's ancestors, with a None at the end of a chain that breaks off."""
+    known = ancestors(session, model)
+    whole = len(known) == _ANCESTORS or (known[-1] if known else model).parent is None
+    return tuple(parent.config for parent in known) + (() if whole else (None,))
 
 
 def _elo(session: Session, alias: Alias | None) -> float | None:
@@ -233,6 +240,7 @@ def carry_out(session: Session, plan: PromotionPlan, actor: str, reason: str) ->
             at=now(session),
         )
     )
+    aliases.move(session, [item for item in aliases.changes(session) if item[0][1] == plan.config], actor)
     record(
         session,
         actor,

@@ -6,9 +6,9 @@ from sqlmodel import Session, col, select
 
 from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import standing
-from ringrift.control.store.promotion import PromotionPlan, find_model
-from ringrift.control.store.tables import Evaluation, Model, Promotion
-from ringrift.protocol.operator import EvaluationView, ModelView, PromotionView
+from ringrift.control.store.promotion import PromotionPlan, ancestors, find_model
+from ringrift.control.store.tables import Alias, Evaluation, Model, Promotion
+from ringrift.protocol.operator import AncestorView, EvaluationView, ModelView, PromotionView
 
 _SHOWN = {"superseded": "rejected"}
 """States that the wire has no word of its own for."""
@@ -62,19 +62,25 @@ def model_view(session: Session, model: Model) -> ModelView:
     """Return a model with its newest evaluation and, if it was champion, its newest generation."""
     query = select(Evaluation).where(Evaluation.candidate == model.sha256)
     evaluation = session.exec(query.order_by(col(Evaluation.registered_at).desc())).first()
-    generations = select(Promotion.generation).where(Promotion.model == model.sha256)
+    names = select(Alias.name).where(Alias.model == model.sha256).order_by(col(Alias.name))
     return ModelView(
         model=model.sha256,
         config=model.config,
         parent=model.parent,
         dataset=model.dataset,
         state=model.state,
-        generation=session.exec(generations.order_by(col(Promotion.generation).desc())).first(),
+        generation=_generation(session, model),
         positions=model.positions,
         holdout_loss=model.holdout_loss,
         evaluation=evaluation_view(session, evaluation) if evaluation else None,
         age=now(session) - model.made_at,
+        aliases=list(session.exec(names).all()),
     )
+
+
+def _generation(session: Session, model: Model) -> int | None:
+    query = select(Promotion.generation).where(Promotion.model == model.sha256)
+    return session.exec(query.order_by(col(Promotion.generation).desc())).first()
 
 
 def model_views(session: Session, config: str | None) -> list[ModelView]:
@@ -86,8 +92,13 @@ def model_views(session: Session, config: str | None) -> list[ModelView]:
 
 
 def one_model(session: Session, prefix: str) -> ModelView:
-    """Return one model by its hash or the beginning of it."""
-    return model_view(session, find_model(session, prefix))
+    """Return one model by its hash or the beginning of it, with its parents."""
+    model = find_model(session, prefix)
+    parents = [
+        AncestorView(model=parent.sha256, state=parent.state, generation=_generation(session, parent))
+        for parent in ancestors(session, model)
+    ]
+    return model_view(session, model).model_copy(update={"lineage": parents})
 
 
 def promotion_view(session: Session, plan: PromotionPlan, *, done: bool) -> PromotionView:

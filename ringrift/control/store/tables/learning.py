@@ -1,4 +1,4 @@
-"""Games, data sets, models, evaluations, promotions and the champion alias."""
+"""Games, data sets, models, evaluations, promotions and aliases."""
 
 from typing import Any
 
@@ -150,7 +150,7 @@ class Promotion(SQLModel, table=True):
 
 
 class Alias(SQLModel, table=True):
-    """A movable name of a model; the one name is `champion`."""
+    """A movable name of a model: `champion`, and what follows from it, `challenger` and `previous`."""
 
     name: str = Field(primary_key=True)
     config: str = Field(primary_key=True)
