@@ -9,6 +9,7 @@ import typer
 
 from ringrift.cli.benchgate import gate
 from ringrift.cli.benchinference import inference
+from ringrift.cli.benchladder import ladder
 from ringrift.cli.output import Json, note, output
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from ringrift.control.bench.measure import ControlFigures
     from ringrift.game.config import GameConfig
 
-app = typer.Typer(help="How fast this machine plays and serves, what a controller bears, how the gate errs.")
+app = typer.Typer(help="How fast this machine plays and serves, and how well controller, gate and ladder do.")
 app.command()(gate)
 app.command()(inference)
+app.command()(ladder)
 
 
 @app.callback()
