@@ -38,7 +38,7 @@ from ringrift.errors import (
 VERIFY_SECONDS = 1800.0
 """Loading twelve models and one move each; the kernels may have to be compiled first."""
 READY_SECONDS = 180.0
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 3.0
 """How long to ask before looking whether the service still runs."""
 
 
@@ -149,7 +149,8 @@ async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Se
     wanted = {model.config: model.sha256 for model in order.models}
 
     def settled(serving: Serving) -> bool:
-        return serving.healthy and serving.generation == order.generation and serving.models == wanted
+        shown = (serving.generation, serving.models, serving.release)
+        return serving.healthy and shown == (order.generation, wanted, order.release)
 
     remote, until = runner.remote, time.monotonic() + READY_SECONDS
     before: Serving | None = None
@@ -165,7 +166,12 @@ async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Se
             return serving
         if steps.plan_service(await runner.gather(), wish, order):
             raise await _does_not_stay_up(runner, order)
-        if time.monotonic() > until or (serving == before and _refuses(serving)):
+        refused = steps.refusal(runner.facts, order)
+        if refused:
+            raise _not_taken_over(remote, order, refused)
+        if time.monotonic() > until or (
+            serving == before and _refuses(serving) and not steps.hands_over(runner.facts, order)
+        ):
             raise _not_served(remote, order, serving) from silence
         before = serving
 
@@ -173,6 +179,11 @@ async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Se
 async def _does_not_stay_up(runner: StepRunner, order: DeployOrder) -> EnvironmentProblem:
     name, unit = steps.service_name(order.target), steps.unit(runner.remote.name, order.target)
     return await does_not_stay_up(runner, name, unit)
+
+
+def _not_taken_over(remote: Remote, order: DeployOrder, why: str) -> EnvironmentProblem:
+    where = f"{order.target} on {remote.name}"
+    return EnvironmentProblem(f"{where}: release {order.release} does not take over: {why}")
 
 
 def _refuses(serving: Serving | None) -> bool:

@@ -85,6 +85,10 @@ class TargetFacts(_Fact):
     """Of the manifest."""
     trusted: str | None = None
     """The target's `trusted_keys`."""
+    software: str | None = None
+    """Where the wished generation's link to our software points, relative to its folder."""
+    front: dict[str, Any] | None = None
+    """What the holder of its port says (`inference/front.py`)."""
     files: dict[str, str | None] = {}
     """Model file -> SHA-256 as computed there; None where there is no such file."""
 

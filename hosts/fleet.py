@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from hosts import deploy as deployment
@@ -52,7 +53,7 @@ class SshFleet:
     async def plan(self, host: HostSpec) -> HostPlan:
         """Look at a host and say what provisioning would change; changes nothing."""
         check_root(host.root)
-        built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
+        built = await self._built("")
         return await provisioning.look(await self._remote(host), host, built, self._settings)
 
     async def provision(
@@ -63,7 +64,7 @@ class SshFleet:
         Raises Refused, and changes nothing, when `plan_hash` is of another plan than the one called for.
         """
         check_root(host.root)
-        built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
+        built = await self._built("")
         async with self._changing[host.name]:
             remote = await self._remote(host)
             return await provisioning.provision(remote, host, built, self._settings, token, report, plan_hash)
@@ -90,11 +91,22 @@ class SshFleet:
                 raise NotFound(f"{host.name} has no agent to restart", hint="provision the host")
             await perform(remote, facts, commands)
 
+    async def release(self) -> str:
+        """Return the name of the release of the packages that are installed here."""
+        return (await self._built("")).name
+
+    async def _built(self, release: str) -> wheel.Release:
+        """Return a release by its name, the present one for none; NotFound for one that is gone."""
+        if release:
+            return await asyncio.to_thread(wheel.stored, self._home, release)
+        return await asyncio.to_thread(wheel.build, self._home, self._settings.source)
+
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         """Make a target serve exactly the order's models; on an error it serves what it served before."""
-        built = await asyncio.to_thread(wheel.build, self._home, self._settings.source)
+        built = await self._built(order.release)
         async with self._changing[host.name]:
             remote = await self._remote(host)
+            order = replace(order, release=built.name)
             return await deployment.deploy(remote, host, built, self._settings, order, report)
 
     async def observe(self, host: HostSpec, target: str, port: int) -> Serving:

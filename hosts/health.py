@@ -86,13 +86,14 @@ def parse(name: str, body: bytes) -> Serving:
         raise CorruptData(f"{name}: its /health is not a health report: {error}") from None
     if generation is not None and type(generation) is not int:
         raise CorruptData(f"{name}: its /health tells generation {generation!r}")
-    process = report.get("pid")
+    process, release = report.get("pid"), report.get("release")
     return Serving(
         healthy=healthy,
         generation=generation,
         models=models,
         issues=issues,
         process=process if type(process) is int else None,
+        release=release if isinstance(release, str) else None,
     )
 
 

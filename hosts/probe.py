@@ -307,6 +307,11 @@ def used() -> list[tuple[str, str]]:
             if name.startswith(beginning) and name.endswith(suffix):
                 text = (read(place, name) or b"").decode(errors="replace")
                 found.append((name.removesuffix(suffix), text.partition("/releases/")[2][:12]))
+    for name in folders("inference"):
+        for number in folders("inference", name, "models"):
+            link = pointed("inference", name, "models", number, "software")
+            if link:
+                found.append(("inference-" + name, os.path.basename(link)))
     return found
 
 
@@ -322,6 +327,8 @@ def target() -> dict[str, Any] | None:
         "served": document(base, "current", "manifest.json"),
         "manifest": text(generation, "manifest.json"),
         "signature": text(generation, "manifest.sig"),
+        "software": pointed(generation, "software"),
+        "front": document(base, "front.json"),
         "trusted": text(base, "trusted_keys"),
         "files": {name: digest(generation, name) for name in wish["model_files"]},
     }

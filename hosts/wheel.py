@@ -8,6 +8,7 @@ the wheel's SHA-256.
 from __future__ import annotations
 
 import base64
+import email
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -24,7 +25,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from ringrift import __version__
-from ringrift.errors import EnvironmentProblem
+from ringrift.errors import CorruptData, EnvironmentProblem, NotFound
 from ringrift.failpoints import side_effect
 
 PACKAGES = ("agents", "inference", "ringrift")
@@ -77,6 +78,26 @@ def _build(home: Path, source: Path) -> Release:
     return release
 
 
+@lru_cache(maxsize=8)
+def stored(home: Path, name: str) -> Release:
+    """Return a release that was built earlier; NotFound when it is gone, CorruptData when it is damaged."""
+    folder = home / "releases" / name
+    path = next(iter(sorted(folder.glob("ringrift-*.whl"))), None)
+    if path is None:
+        hint = "install the present one: `ringrift-ctl deploy-inference --software`"
+        raise NotFound(f"there is no release {name} in {folder.parent}", hint=hint)
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256[:12] != name:
+        raise CorruptData(f"{path} is not release {name}", hint="remove it")
+    with zipfile.ZipFile(io.BytesIO(data)) as content:
+        metadata = next(entry for entry in content.namelist() if entry.endswith(".dist-info/METADATA"))
+        stated = email.message_from_bytes(content.read(metadata)).get_all("Requires-Dist", [])
+        sources = [(entry, content.read(entry)) for entry in content.namelist()]
+    requirements = {extra: tuple(line for line in stated if _belongs(line, extra)) for extra in _EXTRAS}
+    return Release(sha256, path, requirements, _digest(iter(sources)))
+
+
 def _change(path: Path, *, missing: bool = False) -> tuple[int, int]:
     """Return what differs after a file was written."""
     if missing and not path.exists():
@@ -105,10 +126,14 @@ def _built(
 
 def _kernels(seen: tuple[tuple[str, Path, int, int], ...]) -> str:
     """Return the digest of the sources of what is compiled."""
+    return _digest((name, path.read_bytes()) for name, path, _, _ in seen if name.startswith(_KERNELS))
+
+
+def _digest(sources: Iterator[tuple[str, bytes]]) -> str:
     total = hashlib.sha256()
-    for name, path, _, _ in seen:
+    for name, data in sorted(sources):
         if name.startswith(_KERNELS):
-            total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+            total.update(f"{name}\0".encode() + data + b"\0")
     return total.hexdigest()[:12]
 
 

@@ -6,20 +6,28 @@ Exit statuses are those of `ringrift.errors`; 9 means that the port is in use. S
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from inference import footprint
-from inference.server import Server, inherited, listen
+from inference.listening import inherited, listen
+from inference.server import Server
 from inference.trust import add_trust, trust_of
-from ringrift.errors import BadInput, RingRiftError
+from ringrift.errors import BadInput, EnvironmentProblem, RingRiftError
 from ringrift.game.config import GameConfig
+
+if TYPE_CHECKING:
+    from inference.watch import Watcher
 
 _DEFAULT_PORT = 8600
 _STOP_SECONDS = 2.0
+_FIRST_LOOK_SECONDS = 10.0
+"""How long whoever asks at an inherited socket waits for the models rather than for a weaker move."""
+_PROOF_SECONDS = 140.0
 _MODELS_VARIABLE = "RINGRIFT_MODELS_PATH"
 _EXPECTED_VARIABLE = "RINGRIFT_EXPECTED_CONFIGS"
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -50,6 +58,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, help=f"default {_DEFAULT_PORT}, or the variable PORT")
     parser.add_argument("--fd", type=int, help="serve on this inherited listening socket instead")
+    parser.add_argument("--ready-fd", type=int, help="write the health report there once it accepts")
+    parser.add_argument("--successor", action="store_true", help="accept only when every model is proven")
     parser.add_argument(
         "--workers", type=int, default=max(1, min(8, os.cpu_count() or 1)), help="searches at once"
     )
@@ -94,6 +104,8 @@ def _serve(options: argparse.Namespace) -> None:
     pool = SearchPool(options.workers, options.waiting)
     watcher.start()
     logging.getLogger("inference").info("listening on %s", found.getsockname())
+    if options.fd is not None:
+        _await_models(watcher, options)
     try:
         Server(build_app(watcher, pool)).run(sockets=[found])
     finally:
@@ -101,6 +113,22 @@ def _serve(options: argparse.Namespace) -> None:
         if not watcher.stop(_STOP_SECONDS):
             # A compiler or a loader at work cannot be interrupted, and nothing of it is needed any more.
             os._exit(0)
+
+
+def _await_models(watcher: Watcher, options: argparse.Namespace) -> None:
+    """Let the socket's holder keep who asks until the first look at the models is over, and tell it then.
+
+    Raises `EnvironmentProblem` for a successor with anything wrong: what serves goes on alone.
+    """
+    from inference.probes import health_report
+
+    watcher.first_look(_PROOF_SECONDS if options.successor else _FIRST_LOOK_SECONDS)
+    report = health_report(watcher)
+    if options.ready_fd is not None:
+        with os.fdopen(options.ready_fd, "w") as holder:
+            json.dump(report, holder)
+    if options.successor and report["issues"]:
+        raise EnvironmentProblem(f"this release cannot take over: {report['issues'][0]}")
 
 
 def _from_environment(name: str, kind: type) -> object:

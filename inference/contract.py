@@ -114,6 +114,7 @@ class Health(BaseModel):
     deployment: str
     issues: list[str]
     version: str
+    release: str | None
     pid: int
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -85,5 +86,12 @@ def health_report(watcher: Watcher) -> dict[str, Any]:
         "deployment": serving.models.deployment,
         "issues": list(serving.issues),
         "version": ringrift.__version__,
+        "release": release(),
         "pid": os.getpid(),
     }
+
+
+def release() -> str | None:
+    """Return the name of the release that this program is: its folder in `releases`; None elsewhere."""
+    folder = Path(ringrift.__file__).absolute().parents[1]
+    return folder.name if folder.parent.name == "releases" else None

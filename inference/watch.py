@@ -58,10 +58,15 @@ class Watcher:
         self._prepare = prepare
         self._mark: Mark | None = None
         self._stopping = threading.Event()
+        self._looked = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def first_look(self, seconds: float) -> bool:
+        """Wait until the models were looked at once; False when that takes longer."""
+        return self._looked.wait(seconds)
 
     def stop(self, seconds: float) -> bool:
         """Ask the thread to end and wait for it; False if it is still loading after that time."""
@@ -132,6 +137,7 @@ class Watcher:
                 # The watcher must outlive whatever a broken file makes a library raise, and say so.
                 log.exception("looking at the models failed")
                 self._note(None, (f"looking at the models failed: {error}",))
+            self._looked.set()
             self._stopping.wait(POLL_SECONDS)
 
 

@@ -18,6 +18,7 @@ class Program:
     """Sorted."""
     command: tuple[str, ...]
     stop_seconds: float
+    kill_mode: str = "control-group"
 
     def __post_init__(self) -> None:
         """Refuse what would begin a line of its own in a unit file or a crontab, or be no program."""

@@ -26,6 +26,8 @@ class Service:
     environment: tuple[tuple[str, str], ...] = ()
     stop_seconds: float = 10.0
     """How long it may take to end when asked."""
+    kill_mode: str = "control-group"
+    """`mixed` where the program itself tells its processes to end; systemd's word."""
 
 
 def keeper(facts: Facts, wish: Wish) -> Keeper:
@@ -51,6 +53,7 @@ def plan(facts: Facts, wish: Wish, service: Service) -> list[Command]:
         environment=tuple(sorted((*program_environment(facts, wish), *service.environment))),
         command=(interpreter(facts, wish), *service.arguments),
         stop_seconds=service.stop_seconds,
+        kill_mode=service.kill_mode,
     )
     plans: dict[Keeper, Callable[[], list[Command]]] = {
         "systemd": lambda: systemd.plan(facts, program),

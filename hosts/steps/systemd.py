@@ -71,7 +71,7 @@ def unit_text(facts: Facts, program: Program) -> str:
             f"ExecStart={command}",
             "Restart=always",
             "RestartSec=2",
-            "KillMode=control-group",
+            f"KillMode={program.kill_mode}",
             f"TimeoutStopSec={program.stop_seconds + 10:.0f}",
             "[Install]",
             f"WantedBy={target}",

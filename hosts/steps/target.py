@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 
 from hosts import layout
 from hosts.facts import Facts, TargetFacts
@@ -18,6 +19,10 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 TRUSTED_KEYS = "trusted_keys"
 KEPT_GENERATIONS = 3
+FRONT = "inference.front"
+"""Holds the port, and follows `current` to other software by itself."""
+SOFTWARE = "software"
+"""The link from a generation to the release that serves it."""
 NOWHERE = "none"
 """What `previous` says when nothing was proven before."""
 STOP_SECONDS = 40.0
@@ -41,8 +46,9 @@ def definition(facts: Facts, host: str, order: DeployOrder) -> Service:
     return Service(
         name=service_name(order.target),
         unit=unit(host, order.target),
-        arguments=("-m", "inference", "--models", folder, "--host", "127.0.0.1", "--port", str(order.port)),
+        arguments=("-m", FRONT, "--models", folder, "--host", "127.0.0.1", "--port", str(order.port)),
         stop_seconds=STOP_SECONDS,
+        kill_mode="mixed",
     )
 
 
@@ -75,13 +81,20 @@ def plan_models(facts: Facts, order: DeployOrder) -> list[Command]:
         commands.insert(0, Remove(folder))
         present.clear()
     missing = [model for model in order.models if present.get(model.served_as) != model.sha256]
-    if (seen.manifest, seen.signature) == (order.manifest, order.signature) and not missing:
+    software = _software(order)
+    right = (seen.manifest, seen.signature, seen.software) == (order.manifest, order.signature, software)
+    if right and not missing:
         return _trust(facts, seen, order)
     for model in missing:
         commands += _fetch(facts, seen, order, model, present.get(model.served_as) is None)
+    commands.append(Link(posixpath.join(folder, SOFTWARE), software))
     commands.append(PutFile(posixpath.join(folder, SIGNATURE), order.signature))
     commands.append(PutFile(posixpath.join(folder, MANIFEST), order.manifest))
     return [*commands, *_trust(facts, seen, order)]
+
+
+def _software(order: DeployOrder) -> str:
+    return posixpath.relpath(layout.release("/", order.release), layout.generation("/", order.target, 0))
 
 
 def _trust(facts: Facts, seen: TargetFacts, order: DeployOrder) -> list[Command]:
@@ -119,8 +132,30 @@ def plan_restore(facts: Facts, before: Facts, order: DeployOrder, host: str) -> 
 
 
 def plan_service(facts: Facts, wish: Wish, order: DeployOrder) -> list[Command]:
-    """Have the service running."""
+    """Have the holder of the port running, of whatever release: it starts the one that is wished itself."""
+    stands = _front_release(facts)
+    wish = replace(wish, release=stands) if stands in facts.releases else wish
     return service.plan(facts, wish, definition(facts, wish.host, order))
+
+
+def _front_release(facts: Facts) -> str:
+    """Return the release of the front that is set up; empty where there is none."""
+    text = facts.unit.text if facts.unit else " ".join(facts.supervised.argv) if facts.supervised else ""
+    found = re.search(r"/releases/([0-9a-f]{12})\b", text)
+    return found[1] if found and FRONT in text else ""
+
+
+def hands_over(facts: Facts, order: DeployOrder) -> bool:
+    """Tell whether the front has not come to an end yet with the order."""
+    front = facts.target.front if facts.target else None
+    return front is not None and front.get("seen") != pointer(order)
+
+
+def refusal(facts: Facts, order: DeployOrder) -> str:
+    """Return why the order's software did not take over; empty while it may."""
+    front = facts.target.front if facts.target else None
+    seen = (front or {}).get("seen") == pointer(order)
+    return str((front or {}).get("refused") or "") if seen else ""
 
 
 def plan_retention(facts: Facts, order: DeployOrder) -> list[Command]:

@@ -1,7 +1,8 @@
 """What several tests of hosts share, and a small release for them.
 
-The release has the real supervisor, and stand-ins for the agent and for the inference service. The latter
-follows the same manifest and answers the same `/health`, in the standard library.
+The release has the real supervisor and the real holder of the port, and stand-ins for the agent and for the
+inference service. The latter follows the same manifest and answers the same `/health`, in the standard
+library.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ COPIED = (
     "agents/processes.py",
     "agents/supervision.py",
     "agents/supervisor.py",
+    "inference/front.py",
+    "inference/listening.py",
     "ringrift/__init__.py",
     "ringrift/errors.py",
     "ringrift/text.py",
@@ -71,32 +74,44 @@ print("noise of a library")
 print(json.dumps({"ok": True, "moves": {key: "a move" for key in models}}))
 """
 SERVICE = """
-import argparse, http.server, json, pathlib, signal, sys
+import argparse, http.server, json, os, pathlib, signal, socket, sys
 from inference.load import load
 parser = argparse.ArgumentParser()
 parser.add_argument("--models", type=pathlib.Path)
-parser.add_argument("--host")
-parser.add_argument("--port", type=int)
+parser.add_argument("--fd", type=int)
+parser.add_argument("--ready-fd", type=int)
+parser.add_argument("--successor", action="store_true")
 options = parser.parse_args()
 served = {"generation": None, "models": {}, "issues": ["nothing loaded"]}
+def report():
+    try:
+        generation, models = load((options.models / "current").resolve())
+        if any(model["surprise"] for model in models.values()):
+            raise ValueError("a model that verified cannot be loaded here")
+        served.update(generation=generation, models=models, issues=[])
+    except Exception as error:
+        served["issues"] = [str(error)]
+    release = pathlib.Path(__file__).parents[1].name
+    state = "unhealthy" if served["issues"] else "healthy"
+    return json.dumps({**served, "status": state, "release": release, "pid": os.getpid()}).encode()
 class Health(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
     def do_GET(self):
-        try:
-            generation, models = load((options.models / "current").resolve())
-            if any(model["surprise"] for model in models.values()):
-                raise ValueError("a model that verified cannot be loaded here")
-            served.update(generation=generation, models=models, issues=[])
-        except Exception as error:
-            served["issues"] = [str(error)]
-        body = json.dumps({**served, "status": "unhealthy" if served["issues"] else "healthy"}).encode()
+        body = report()
         self.send_response(503 if served["issues"] else 200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-http.server.ThreadingHTTPServer((options.host, options.port), Health).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        self.socket.close()
+        self.socket = socket.socket(fileno=options.fd)
+    def server_activate(self):
+        os.write(options.ready_fd, report())
+        os.close(options.ready_fd)
+Server(("127.0.0.1", 0), Health).serve_forever()
 """
 WRITTEN = {
     "pyproject.toml": PROJECT,

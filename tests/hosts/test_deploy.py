@@ -180,7 +180,7 @@ async def test_a_port_that_is_taken_is_named_and_the_previous_serves_on(stub_fle
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         moved = replace(make_order(2, hex8_2p=b"two"), port=taken.getsockname()[1])
-        with pytest.raises(EnvironmentProblem, match="Address already in use"):
+        with pytest.raises(EnvironmentProblem, match="is in use"):
             await stub_fleet.deploy(host.spec, moved, report)
     assert (folder(host) / "current").readlink() == Path("models/1")
     remote = await stub_fleet._remote(host.spec)
@@ -300,3 +300,40 @@ def test_a_reported_error_keeps_its_class():
     with pytest.raises(RingRiftError, match="another board") as caught:
         deployment.read_verdict("web", output, "")
     assert caught.value.code == "incompatible_model"
+
+
+class TestSoftware:
+    """Another release of our software beside the one that serves."""
+
+    async def test_it_takes_over_behind_the_same_port_and_goes_back(
+        self, stub_fleet, host, report, make_order, source
+    ):
+        old = await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+        before = (host.root / "run" / "services" / "inference-web.json").read_bytes()
+        (source / "inference" / "later.py").write_text("")
+        second = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.release())
+        new = await stub_fleet.deploy(host.spec, second, report)
+        assert (new.release, new.models, new.generation) == (second.release, old.models, 2)
+        assert old.release not in (None, new.release) and old.process != new.process
+        assert (host.root / "run" / "services" / "inference-web.json").read_bytes() == before
+        third = replace(make_order(3, hex8_2p=b"one"), release=old.release)
+        assert (await stub_fleet.deploy(host.spec, third, report)).release == old.release
+
+    async def test_a_release_that_does_not_run_leaves_the_old_one_serving(
+        self, stub_fleet, host, report, make_order, source
+    ):
+        old = await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+        main = source / "inference" / "__main__.py"
+        main.write_text("raise SystemExit('a module is missing')\n" + main.read_text())
+        bad = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.release())
+        with pytest.raises(EnvironmentProblem, match="does not take over: it ended with 1"):
+            await stub_fleet.deploy(host.spec, bad, report)
+        shown = await stub_fleet.observe(host.spec, "web", bad.port)
+        assert (shown.release, shown.process, shown.healthy) == (old.release, old.process, True)
+        assert (folder(host) / "current").readlink() == Path("models/1")
+
+    async def test_a_release_that_is_gone_is_named(self, stub_fleet, host, report, make_order):
+        with pytest.raises(NotFound, match="there is no release ffffffffffff"):
+            await stub_fleet.deploy(
+                host.spec, replace(make_order(1, hex8_2p=b"one"), release="f" * 12), report
+            )

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from inference.app import build_app
+from inference.listening import inherited, listen
 from inference.pool import SearchPool
-from inference.server import inherited, listen
 from inference.watch import Watcher
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game

@@ -6,10 +6,10 @@ database session is open. Errors are `ringrift.errors` (Unreachable, AccessRefus
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class ModelFile:
     generation: int
     evaluation: str | None = None
     """The test that it passed to become champion."""
+    golden: Mapping[str, Any] | None = None
+    """What its net says in fixed positions; None for a model of before there were such vectors."""
 
     @property
     def served_as(self) -> str:
@@ -111,6 +113,8 @@ class DeployOrder:
     manifest: str
     signature: str
     trusted: str
+    release: str = ""
+    """The release of our software that serves them; empty: the controller's present one."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ class Serving:
     """The service's process: another one means that it started anew."""
     traffic: Traffic | None = None
     """None when it shows no counters."""
+    release: str | None = None
+    """The release of our software that answered; None when it does not tell."""
 
 
 class Fleet(Protocol):
@@ -166,6 +172,9 @@ class Fleet(Protocol):
 
     async def restart_agent(self, host: HostSpec) -> None:
         """Start the agent's service anew."""
+
+    async def release(self) -> str:
+        """Return the name of the release that would be installed now."""
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         """Copy, verify hash and one legal move, swap, and return what the target says that it serves."""
