@@ -135,7 +135,9 @@ def verdict_tone(view: EvaluationView) -> str:
 def evaluation(view: EvaluationView, width: int) -> list[Text]:
     """Return an evaluation as lines: verdict, LLR between its bounds, Elo interval, seats."""
     tone = verdict_tone(view)
-    against = "random" if view.opponent == "random" else f"champion {plain(view.opponent)[:8]}"
+    former = "former " if view.purpose == "non-inferiority" else ""
+    has_model = len(view.opponent) == 64
+    against = f"{former}champion {view.opponent[:8]}" if has_model else plain(view.opponent)[:16]
     room = max(12, width - 40)
     head = (state(view.state), words(f"{view.candidate[:8]} against {against}"), *_games(view))
     lines = [

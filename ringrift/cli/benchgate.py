@@ -1,8 +1,9 @@
-"""`ringrift-ctl bench gate`: how often the promotion gate's registered test decides wrongly."""
+"""`ringrift-ctl bench gate`: how often the promotion gate's registered tests decide wrongly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,7 @@ _STEPS = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 class Curve:
     """The operating curve of one test. `kept` tells whether both error rates lie within their bounds."""
 
+    purpose: str
     players: int
     elo0: float
     elo1: float
@@ -37,45 +39,52 @@ def gate(
     context: typer.Context,
     gates: Annotated[int, typer.Option(min=100, max=1_000_000, help="Gates of each figure.")] = 10_000,
     players: Annotated[list[int] | None, typer.Option(min=2, max=4, help="Seats (2, 3 and 4).")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="The 0.1 % test instead of the 5 % one.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="The 0.1 % tests instead of the 5 % ones.")
+    ] = False,
+    policy: Annotated[Path | None, typer.Option(help="A policy file instead of the packaged one.")] = None,
     ends: Annotated[bool, typer.Option("--ends", help="Only the two strengths that have a bound.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
     json: Json = False,
 ) -> None:
-    """Simulate promotion gates with candidates of known strength: the operating curve.
+    """Simulate promotion gates with candidates of known strength: the operating curves of the gate's tests.
 
-    Exit status 1 when more than the registered share of gates decides wrongly (beyond chance).
+    One against the champion, one that a model is not worse than a former champion. Exit status 1 when more
+    than the registered share of gates decides wrongly (beyond chance).
     """
     from ringrift.learning.gates import WORLDS, operating_point
 
     curves = []
     for count in players or (2, 3, 4):
-        test = _registered(count, strict)
-        note(f"{count} players: {gates:,} gates at each strength")
-        steps = (0.0, 1.0) if ends else _STEPS
-        strengths = [test.elo0 + step * (test.elo1 - test.elo0) for step in steps]
-        points = [operating_point(test, world, elo, gates, seed) for world in WORLDS for elo in strengths]
-        curves.append(_curve(test, points))
+        for purpose, test in _registered(count, strict, policy).items():
+            note(f"{count} players, {purpose}: {gates:,} gates at each strength")
+            steps = (0.0, 1.0) if ends else _STEPS
+            strengths = [test.elo0 + step * (test.elo1 - test.elo0) for step in steps]
+            points = [operating_point(test, world, elo, gates, seed) for world in WORLDS for elo in strengths]
+            curves.append(_curve(purpose, test, points))
     output(context, json).data(curves, lambda: _drawn(curves))
     if not all(curve.kept for curve in curves):
         raise typer.Exit(1)
 
 
-def _registered(players: int, strict: bool) -> Test:
-    """Return the test that the default settings register for a candidate."""
-    from ringrift.control.settings import EvaluationSettings
-    from ringrift.learning.sprt import Test
+def _registered(players: int, strict: bool, file: Path | None = None) -> dict[str, Test]:
+    """Return the tests against champions that a policy orders, by purpose."""
+    from ringrift.control.domain.policy import NON_INFERIORITY, SUPERIORITY
+    from ringrift.control.policy import packaged_policy, read_policy
 
-    found = EvaluationSettings()
+    policy = read_policy(file) if file else packaged_policy()
     if strict:
-        return Test(found.elo0, found.elo1, 0.001, 0.001, players, 3 * found.max_blocks)
-    return Test(found.elo0, found.elo1, found.alpha, found.beta, players, found.max_blocks)
+        policy = policy.with_errors("strict")
+    return {
+        purpose: policy.test(players, purpose, "a champion") for purpose in (SUPERIORITY, NON_INFERIORITY)
+    }
 
 
-def _curve(test: Test, points: list[OperatingPoint]) -> Curve:
+def _curve(purpose: str, test: Test, points: list[OperatingPoint]) -> Curve:
     wrong = [point.share - point.error <= test.alpha for point in points if point.elo == test.elo0]
     missed = [1 - point.share - point.error <= test.beta for point in points if point.elo == test.elo1]
     return Curve(
+        purpose=purpose,
         players=test.players,
         elo0=test.elo0,
         elo1=test.elo1,
@@ -109,8 +118,8 @@ def _drawn(curves: list[Curve]) -> RenderableType:
                     )
                     for point in curve.points
                 ),
-                f"{curve.players} players, {curve.elo0:g} against {curve.elo1:g} normalised Elo, "
-                f"{curve.alpha:.1%}/{curve.beta:.1%}, at most {curve.max_blocks} blocks: "
+                f"{curve.players} players, {curve.purpose}: {curve.elo0:g} against {curve.elo1:g} normalised "
+                f"Elo, {curve.alpha:.1%}/{curve.beta:.1%}, at most {curve.max_blocks} blocks: "
                 f"{'within its bounds' if curve.kept else 'NOT within its bounds'}",
             )
             for curve in curves

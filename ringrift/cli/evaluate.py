@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ringrift.cli.configs import config_key
-from ringrift.cli.output import Json, report
+from ringrift.cli.output import Json, output, report
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ringrift.control.domain.policy import Policy
 
 app = typer.Typer(help="Evaluations: games, score, Elo with interval, LLR between its bounds.")
 
@@ -41,3 +47,47 @@ def show(
     from ringrift.client import routes
 
     report(context, json, routes.evaluation(evaluation), tables.evaluation)
+
+
+@app.command()
+def policy(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="A file to check instead of the policy in force.")
+    ] = None,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print the packaged file, to begin one's own.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Check the gate's policy and show what it asks of a model; exit status 2 when it is wrong.
+
+    Without FILE it is the one that a controller started now would decide by.
+    """
+    from ringrift.client.home import home
+    from ringrift.control.policy import packaged_text, read_policy
+    from ringrift.control.settings import load_settings
+
+    if toml:
+        typer.echo(packaged_text().decode(), nl=False)
+        return
+    found = read_policy(file) if file else load_settings(home()).gate
+    output(context, json).data(found.model_dump(), lambda: _drawn(found))
+
+
+def _drawn(found: Policy) -> RenderableType:
+    from rich.console import Group
+
+    from ringrift.cli.output import fields, table
+
+    names = ["superiority", "first champion", *(f"former champion 1..{found.non_inferiority.champions}",)]
+    asked = [("superiority", "the champion"), ("superiority", "random"), ("non-inferiority", "a champion")]
+    names += [f"anchor {anchor.player}" for anchor in found.anchors]
+    asked += [("non-inferiority", anchor.player) for anchor in found.anchors]
+    tests = [found.test(2, purpose, opponent) for purpose, opponent in asked]
+    rows = (
+        (name, f"{test.elo0:+g}", f"{test.elo1:+g}", f"{test.alpha:.1%}", f"{test.beta:.1%}", test.max_blocks)
+        for name, test in zip(names, tests, strict=True)
+    )
+    headers = ("test", "H0 elo>", "H1 elo>", "alpha>", "beta>", "at most blocks>")
+    return Group(fields([("policy", found.label), ("error rates", found.errors)]), table(headers, rows))

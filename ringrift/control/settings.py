@@ -1,4 +1,4 @@
-"""Every number that the controller decides with: one named, documented default each.
+"""Every number that the controller decides with: one named, documented default each (the gate's: `policy/`).
 
 `RINGRIFT_HOME/config.toml` overrides them by section and name, for example
 
@@ -11,12 +11,13 @@ Unknown sections and names are refused, so that a misspelt setting is never sile
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from ringrift.control.domain.policy import Policy
+from ringrift.control.policy import packaged_policy, read_policy
 from ringrift.errors import BadInput, EnvironmentProblem
-from ringrift.learning.sprt import Test
 
 
 def bounded(default: float, low: float, high: float) -> Any:
@@ -152,17 +153,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """The test that is registered for every candidate. Elo bounds are normalised Elo."""
+    """How the games of tests are played and handed out. What they decide by says the gate's policy."""
 
-    elo0: float = bounded(0.0, -500.0, 500.0)
-    elo1: float = bounded(50.0, -500.0, 500.0)
-    anchor_elo0: float = bounded(0.0, -500.0, 500.0)
-    anchor_elo1: float = bounded(200.0, -500.0, 500.0)
-    """Bounds of a first champion's test against the pinned random player."""
-    alpha: float = bounded(0.05, 1e-6, 0.49)
-    beta: float = bounded(0.05, 1e-6, 0.49)
-    max_blocks: int = bounded(1000, 4, 100_000)
-    """So many that the bounds decide: with 400, 7 % of good candidates for two players ran out of blocks."""
+    policy: str = field(default="", metadata={"most": 4096})
+    """File of a policy of your own, relative to RINGRIFT_HOME; empty means the one that comes along."""
     simulations: int = bounded(32, 1, 100_000)
     considered: int = bounded(16, 2, 64)
     opening_random_plies: int = bounded(4, 0, 200)
@@ -292,7 +286,7 @@ class AlertSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, by section."""
+    """All settings, by section, and the gate's policy."""
 
     agents: AgentSettings = field(default_factory=AgentSettings)
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
@@ -307,10 +301,19 @@ class Settings:
     backup: BackupSettings = field(default_factory=BackupSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    gate: Policy = field(default_factory=packaged_policy)
+
+
+SECTIONS = tuple(section for section in fields(Settings) if section.name != "gate")
+_MOVED = frozenset({"elo0", "elo1", "anchor_elo0", "anchor_elo1", "alpha", "beta", "max_blocks"})
+"""Former names of [evaluation] that the gate's policy holds."""
 
 
 def load_settings(home: Path) -> Settings:
-    """Read `home/config.toml`; no file means all defaults. Raises `BadInput` naming the file and the key."""
+    """Read `home/config.toml`, and the policy that it names; no file means all defaults.
+
+    Raises `BadInput` naming the file and the key.
+    """
     path = home / "config.toml"
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -320,12 +323,14 @@ def load_settings(home: Path) -> Settings:
         raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not valid TOML: {error}") from error
-    return parse_settings(data, str(path))
+    settings = parse_settings(data, str(path))
+    own = settings.evaluation.policy
+    return replace(settings, gate=read_policy(home / own)) if own else settings
 
 
 def parse_settings(data: dict[str, Any], source: str) -> Settings:
     """Build settings from a parsed document; `source` is named in errors."""
-    sections = {section.name: section for section in fields(Settings)}
+    sections = {section.name: section for section in SECTIONS}
     read: dict[str, Any] = {}
     for name, values in data.items():
         if name not in sections or not isinstance(values, dict):
@@ -340,8 +345,17 @@ def _section(cls: type[Any], name: str, values: dict[str, Any], source: str) -> 
     known = {item.name: item for item in fields(cls)}
     types = get_type_hints(cls)
     for key, value in values.items():
+        if name == "evaluation" and key in _MOVED:
+            raise BadInput(
+                f"{source}: {name}.{key} is a number of the gate's policy now",
+                hint="`ringrift-ctl evaluate policy --toml` prints it; evaluation.policy names your own",
+            )
         if key not in known:
             raise BadInput(f"{source}: unknown setting {name}.{key}", hint=f"use one of {', '.join(known)}")
+        if types[key] is str:
+            if not isinstance(value, str) or len(value) > known[key].metadata["most"]:
+                raise BadInput(f"{source}: {name}.{key} must be a short text")
+            continue
         whole = types[key] is int
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise BadInput(f"{source}: {name}.{key} must be {'an integer' if whole else 'a number'}")
@@ -352,13 +366,8 @@ def _section(cls: type[Any], name: str, values: dict[str, Any], source: str) -> 
 
 
 def _check_together(settings: Settings, source: str) -> None:
-    agents, test = settings.agents, settings.evaluation
+    agents = settings.agents
     if not agents.beat_seconds < agents.stale_seconds < agents.down_seconds:
         raise BadInput(f"{source}: agents.beat_seconds < stale_seconds < down_seconds must hold")
     if agents.lease_seconds <= 2 * agents.beat_seconds:
         raise BadInput(f"{source}: agents.lease_seconds must be more than two beats")
-    try:
-        for elo0, elo1 in ((test.elo0, test.elo1), (test.anchor_elo0, test.anchor_elo1)):
-            Test(elo0, elo1, test.alpha, test.beta, 2, test.max_blocks)
-    except BadInput as error:
-        raise BadInput(f"{source}: [evaluation] {error.message}") from error

@@ -163,7 +163,7 @@ class EvaluationView(Reply):
     config: str
     candidate: str
     opponent: str
-    """`random` or a model hash."""
+    """A model hash, or the name of a player without a model."""
     state: Literal["running", "accepted", "rejected"]
     games: int
     blocks: int
@@ -182,6 +182,10 @@ class EvaluationView(Reply):
     seats: dict[str, list[int]]
     """Seat -> [wins, games] of the candidate."""
     age: float
+    purpose: str = "superiority"
+    """`superiority` over the champion, or `non-inferiority` to a former champion or an anchor."""
+    policy: str = "none"
+    """Name, version and SHA-256 of the gate's policy that it was registered under."""
 
 
 class AncestorView(Reply):

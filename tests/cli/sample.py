@@ -635,7 +635,7 @@ def why(subject: str) -> op.WhyView:
         )
     return op.WhyView(
         subject=subject,
-        sentence=f"candidate 1335fb9e of {subject} passed its evaluation and waits for a decision.",
+        sentence=f"candidate 1335fb9e of {subject} passed its tests and waits for a decision.",
         conditions=conditions(),
         facts=["the test was accepted 7 m ago after 312 games", "last shard: 5.7 m ago, 64 games, gh200-02"],
         next_action=f"an operator promotes: ringrift-ctl promote {subject}",

@@ -60,23 +60,30 @@ def test_gates_end_where_the_test_ends_them(players: int) -> None:
         assert (bool(accepted[number]), int(ended[number])) == (verdict.verdict == "accept", decided)
 
 
-def test_the_registered_test_keeps_its_bounds() -> None:
-    """A small part of `ringrift-ctl bench gate`: four standard deviations of 400 gates."""
-    test = benchgate._registered(4, strict=False)
-    slack = 4 * math.sqrt(0.05 * 0.95 / 400)
-    assert gates.operating_point(test, gates.WORLDS[1], test.elo0, 400, seed=3).share < 0.05 + slack
-    assert gates.operating_point(test, gates.WORLDS[1], test.elo1, 400, seed=3).share > 0.95 - slack
+@pytest.mark.parametrize(
+    ("purpose", "strict"), [("superiority", False), ("non-inferiority", False), ("non-inferiority", True)]
+)
+def test_the_registered_tests_keep_their_bounds(purpose: str, strict: bool) -> None:
+    """A small part of `ringrift-ctl bench gate`, with four standard deviations of slack."""
+    number = 100 if strict else 250
+    test = benchgate._registered(4, strict)[purpose]
+    assert (test.alpha, test.beta) == ((0.001, 0.001) if strict else (0.05, 0.05))
+    slack = 4 * math.sqrt(test.alpha * (1 - test.alpha) / number)
+    wrong = gates.operating_point(test, gates.WORLDS[1], test.elo0, number, seed=3)
+    right = gates.operating_point(test, gates.WORLDS[1], test.elo1, number, seed=3)
+    assert wrong.share < test.alpha + slack and right.share > 1 - test.beta - slack
 
 
 def test_the_curve_is_printed_and_an_error_rate_beyond_its_bound_is_exit_status_1(monkeypatch) -> None:
     monkeypatch.setattr(gates, "WORLDS", gates.WORLDS[:1])
     arguments = ["gate", "--gates", "100", "--players", "4", "--ends"]
     done = CliRunner().invoke(app, [*arguments, "--json"])
-    (curve,) = json.loads(done.stdout)
-    assert done.exit_code == (0 if curve["kept"] else 1)
-    assert [point["elo"] for point in curve["points"]] == [0.0, 50.0]
+    superior, inferior = json.loads(done.stdout)
+    assert done.exit_code == (0 if superior["kept"] and inferior["kept"] else 1)
+    assert [point["elo"] for point in superior["points"]] == [0.0, 50.0]
+    assert [point["elo"] for point in inferior["points"]] == [-100.0, 0.0]
     short = sprt.Test(0.0, 50.0, 0.05, 0.05, 4, 20)
-    monkeypatch.setattr(benchgate, "_registered", lambda players, strict: short)
+    monkeypatch.setattr(benchgate, "_registered", lambda players, strict, file: {"superiority": short})
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
     assert "NOT within its bounds" in " ".join(done.stdout.split())

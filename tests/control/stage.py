@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
-from ringrift.control.domain.evaluations import register
+from ringrift.control.domain.evaluations import Wanted, register
 from ringrift.control.store import datasets, evaluations, jobs
 from ringrift.control.store.clock import now
+from ringrift.control.store.evidence import wanted_of
 from ringrift.control.store.tables import (
     Artifact,
     EvaluationBlock,
@@ -19,19 +20,20 @@ from ringrift.control.store.tables import Assignment as AssignmentRow
 from ringrift.game.config import GameConfig
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
 from tests.control.doubles import sha
-from tests.control.world import CONFIG, World
-
-TEST = {"elo0": 0.0, "elo1": 450.0, "alpha": 0.05, "beta": 0.05, "max_blocks": 40}
+from tests.control.world import CONFIG, POLICY, World
 
 
 async def with_candidates(
-    world: World, *names: str, blocks: int = 8, champion: str | None = None
+    world: World, *names: str, blocks: int = 8, champion: str | None = None, others: bool = True
 ) -> list[str]:
-    """Store candidates, each with an accepted evaluation of won and replayed blocks; return their hashes."""
+    """Store candidates, each with accepted tests of won and replayed blocks; return their hashes.
+
+    Their tests are those that a promotion needs now, without `others` only the one against the champion.
+    """
     agent = await world.agent("stage") if not await world.get("/hosts") else None
     holder = agent.id if agent else (await world.read(_first_agent))
     return await world.write(
-        lambda session: [_candidate(session, holder, name, blocks, champion) for name in names]
+        lambda session: [_candidate(session, holder, name, blocks, champion, others) for name in names]
     )
 
 
@@ -118,36 +120,45 @@ def _shard(session: Session, agent: str, name: str, purpose: str, winners: list[
     return result.id or 0
 
 
-def _candidate(session: Session, agent: str, name: str, blocks: int, champion: str | None) -> str:
+def _candidate(
+    session: Session, agent: str, name: str, blocks: int, champion: str | None, others: bool
+) -> str:
     shard = sha("data", name)
     _shard(session, agent, shard, "selfplay", [1, 2])
     dataset = datasets.make_dataset(session, CONFIG, 80)
     model = artifact(session, sha("model", name))
     job, _ = _job(session, agent, f"train-{name}")
-    session.add(
-        Model(
-            sha256=model,
-            config=CONFIG,
-            state="candidate",
-            parent=champion,
-            dataset=dataset.sha256,
-            job=job,
-            architecture={"blocks": 2, "channels": 8},
-            recipe={},
-            positions=80,
-            train_loss=1.0,
-            holdout_loss=1.0,
-            holdout_value_accuracy=0.5,
-            made_at=now(session),
-        )
+    row = Model(
+        sha256=model,
+        config=CONFIG,
+        state="candidate",
+        parent=champion,
+        dataset=dataset.sha256,
+        job=job,
+        architecture={"blocks": 2, "channels": 8},
+        recipe={},
+        positions=80,
+        train_loss=1.0,
+        holdout_loss=1.0,
+        holdout_value_accuracy=0.5,
+        made_at=now(session),
     )
+    session.add(row)
     session.flush()
+    wanted = wanted_of(session, POLICY, row)
+    for test in wanted if others else wanted[:1]:
+        _played(session, agent, model, test, blocks)
+    return model
+
+
+def _played(session: Session, agent: str, model: str, wanted: Wanted, blocks: int) -> None:
+    """Register a test and let the candidate win all of its blocks."""
     player = PlayerSpec(kind="gumbel", model=model, simulations=8)
-    opponent = PlayerSpec(kind="gumbel", model=champion, simulations=8) if champion else None
-    evaluation = evaluations.register_evaluation(session, register(CONFIG, player, opponent, TEST, 4))
+    evaluation = evaluations.register_evaluation(session, register(POLICY, CONFIG, player, wanted, 4))
+    assert evaluation is not None
     players = GameConfig.parse(CONFIG).players
     for block in range(blocks):
-        shard = sha("block", name, champion, block)
+        shard = sha("block", model, wanted.opponent, block)
         result = _shard(session, agent, shard, "evaluation", list(range(1, players + 1)))
         session.add(
             EvaluationBlock(
@@ -164,4 +175,3 @@ def _candidate(session: Session, agent: str, name: str, blocks: int, champion: s
     verdict = evaluations.standing(session, evaluation).verdict
     if verdict.verdict == "accept":
         evaluations.close_evaluation(session, evaluation, "accepted", verdict.reason, verdict)
-    return model

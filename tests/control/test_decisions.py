@@ -12,15 +12,24 @@ from ringrift.control.domain import states
 from ringrift.control.domain.check import check_result, claims_differ
 from ringrift.control.domain.evaluations import (
     Registration,
+    Wanted,
     blocks_to_hand_out,
     register,
     registration_id,
     verdict_in_order,
 )
-from ringrift.control.domain.gate import EvaluationFacts, GateFacts, allowed, gate_conditions
+from ringrift.control.domain.gate import (
+    EvaluationFacts,
+    GateFacts,
+    TestFacts,
+    allowed,
+    gate_conditions,
+    overridable,
+)
 from ringrift.control.domain.health import age_text, host_health
 from ringrift.control.domain.selfplay import SelfplayNeed, waits_for_data, wanted_jobs
 from ringrift.control.domain.trigger import TrainingFacts, TrainingLimits, first_failed, training_conditions
+from ringrift.control.policy import packaged_policy
 from ringrift.errors import BadInput, Conflict, UsageError
 from ringrift.learning.sprt import Test as SequentialTest
 from ringrift.protocol.jobs import EvaluateSpec, GameResult, PlayerSpec, RepeatSpec, SelfplaySpec, TrainSpec
@@ -59,6 +68,8 @@ def test_each_training_condition_blocks_alone_and_is_named(change: dict, name: s
 EVIDENCE = EvaluationFacts(
     id=sha("e"),
     id_matches=True,
+    fits_policy=True,
+    policy="of now",
     config="hex8_3p",
     candidate=sha("m"),
     opponent="random",
@@ -70,6 +81,7 @@ EVIDENCE = EvaluationFacts(
     players=3,
     unverified=0,
 )
+FORMER = replace(EVIDENCE, opponent=sha("f"))
 CASE = GateFacts(
     config="hex8_3p",
     model=sha("m"),
@@ -81,7 +93,13 @@ CASE = GateFacts(
     parent_architecture=None,
     parents=(),
     evaluation=EVIDENCE,
+    policy="of now",
+    others=(TestFacts("former champion 1", sha("f"), FORMER),),
 )
+
+
+def other(evidence: EvaluationFacts | None) -> dict:
+    return {"others": (replace(CASE.others[0], evaluation=evidence),)}
 
 
 def test_the_gate_opens_when_every_condition_holds() -> None:
@@ -109,12 +127,32 @@ def test_the_gate_opens_when_every_condition_holds() -> None:
         ({"evaluation": replace(EVIDENCE, games=0, blocks=0, complete_blocks=0)}, "games"),
         ({"evaluation": replace(EVIDENCE, complete_blocks=9)}, "blocks"),
         ({"evaluation": replace(EVIDENCE, unverified=1)}, "replayed"),
+        ({"evaluation": replace(EVIDENCE, policy="of then")}, "policy"),
+        ({"evaluation": replace(EVIDENCE, fits_policy=False)}, "registered test"),
+        (other(None), "former champion 1"),
+        (other(replace(FORMER, opponent=sha("x"))), "former champion 1"),
+        (other(replace(FORMER, candidate=sha("x"))), "former champion 1"),
+        (other(replace(FORMER, id_matches=False)), "former champion 1"),
+        (other(replace(FORMER, fits_policy=False)), "former champion 1"),
+        (other(replace(FORMER, policy="of then")), "former champion 1"),
+        (other(replace(FORMER, state="running")), "former champion 1"),
+        (other(replace(FORMER, verdict="reject")), "former champion 1"),
+        (other(replace(FORMER, complete_blocks=9)), "former champion 1"),
+        (other(replace(FORMER, games=0)), "former champion 1"),
+        (other(replace(FORMER, unverified=1)), "former champion 1"),
     ],
 )
 def test_each_missing_piece_of_evidence_closes_the_gate_and_is_named(change: dict, name: str) -> None:
     conditions = gate_conditions(replace(CASE, **change))
     assert not allowed(conditions)
     assert name in [condition.name for condition in conditions if not condition.passed]
+    assert overridable(conditions) == (name in EVIDENCE_NAMES)
+
+
+EVIDENCE_NAMES = {
+    *("evaluation", "opponent", "policy", "registered test", "verdict", "games", "blocks", "replayed"),
+    "former champion 1",
+}
 
 
 def test_a_gate_without_conditions_is_closed() -> None:
@@ -162,19 +200,22 @@ def test_blocks_are_handed_out_once_in_order_and_never_beyond_the_test(
 
 def test_a_registration_is_named_by_everything_that_it_fixes() -> None:
     player = PlayerSpec(kind="gumbel", model=sha("m"), simulations=16)
-    test = {"elo0": 0.0, "elo1": 50.0, "alpha": 0.05, "beta": 0.05, "max_blocks": 40}
-    first = register("hex8_3p", player, None, test, 4)
+    policy, wanted = packaged_policy(), Wanted("champion", "superiority", "random")
+    first = register(policy, "hex8_3p", player, wanted, 4)
     assert first.opponent_name == "random" and first.test.players == 3
+    assert first.policy["sha256"] == policy.sha256
     assert Registration.read(first.document()) == first
     others = [
-        register("hex8_2p", player, None, test, 4),
-        register("hex8_3p", player.model_copy(update={"simulations": 17}), None, test, 4),
-        register("hex8_3p", player, player, test, 4),
-        register("hex8_3p", player, None, {**test, "elo1": 51.0}, 4),
-        register("hex8_3p", player, None, test, 5),
+        register(policy, "hex8_2p", player, wanted, 4),
+        register(policy, "hex8_3p", player.model_copy(update={"simulations": 17}), wanted, 4),
+        register(policy, "hex8_3p", player, replace(wanted, opponent=sha("c")), 4),
+        register(policy, "hex8_3p", player, replace(wanted, purpose="non-inferiority"), 4),
+        register(policy.with_errors("strict"), "hex8_3p", player, wanted, 4),
+        register(policy.model_copy(update={"sha256": sha("p")}), "hex8_3p", player, wanted, 4),
+        register(policy, "hex8_3p", player, wanted, 5),
     ]
     names = {registration_id(item.document()) for item in (first, *others)}
-    assert len(names) == 6
+    assert len(names) == 8
     assert 0 <= first.seed < 2**53
 
 

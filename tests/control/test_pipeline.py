@@ -48,7 +48,7 @@ async def test_games_become_a_champion_that_is_served(world: World) -> None:
     await world.run_until(agents, lambda: accepted(world))
 
     why = await world.get(f"/why/{CONFIG}")
-    assert "passed its evaluation" in why["sentence"]
+    assert "passed its tests" in why["sentence"]
     plan = await world.get(f"/promotions/{CONFIG}")
     assert plan["allowed"] and not plan["done"] and plan["champion"] is None
     assert all(condition["passed"] for condition in plan["conditions"])
@@ -82,11 +82,12 @@ async def test_the_second_champion_beats_the_first_and_rollback_brings_the_first
     first = (await world.post("/promotions", {"config": CONFIG}))["model"]
 
     async def another() -> bool:
-        return any(item["opponent"] == first for item in await world.get("/evaluations?state=accepted"))
+        return bool((await world.get(f"/promotions/{CONFIG}"))["allowed"])
 
     await world.run_until(agents, another)
     second = await world.post("/promotions", {"config": CONFIG, "expected_champion": first})
     assert second["generation"] == 2 and second["champion"] == first
+    assert [item["opponent"] for item in second["evidence"]] == [first, "random"]
     models = {model["model"]: model for model in await world.get(f"/models?config={CONFIG}")}
     assert models[first]["state"] == "retired" and models[second["model"]]["state"] == "champion"
     assert models[second["model"]]["parent"] == first

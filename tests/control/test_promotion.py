@@ -14,7 +14,7 @@ from ringrift.control.store.tables import Alias, Event, Model, Promotion
 from ringrift.control.store.tokens import make_token
 from ringrift.errors import Conflict
 from tests.control.stage import with_candidates
-from tests.control.world import CONFIG, World
+from tests.control.world import CONFIG, POLICY, World
 
 
 async def promote(world: World, model: str | None = None, **more: object):
@@ -54,7 +54,7 @@ async def test_two_controllers_on_one_database_make_one_champion(world: World) -
     wish = PromoteRequest(config=CONFIG, model=model)
     outcomes = await asyncio.gather(
         *(
-            store.write("test", lambda s: promote_now(s, wish))
+            store.write("test", lambda s: promote_now(s, POLICY, wish))
             for store in (world.store, other)
             for _ in range(10)
         ),

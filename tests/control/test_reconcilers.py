@@ -392,7 +392,7 @@ async def test_a_new_champion_supersedes_running_tests_and_a_rollback_takes_them
     rows = await world.read(lambda s: s.exec(select(Evaluation).where(Evaluation.candidate == waiting)).all())
     assert {(row.opponent, row.state) for row in rows} == {("random", "superseded"), (first, "running")}
     assert (await world.get(f"/models/{waiting}"))["state"] == "candidate"
-    found = await world.read(lambda s: evaluation_reconciler.missing_tests(world.settings.evaluation, s))
+    found = await world.read(lambda s: evaluation_reconciler.missing_tests(world.settings, s))
     assert found == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from sqlmodel import Session
 from ringrift.control.api.agents import agents_app
 from ringrift.control.api.operators import operators_app
 from ringrift.control.artifacts import ArtifactStore
+from ringrift.control.domain.policy import Policy, parse_policy
 from ringrift.control.leadership import take_over
 from ringrift.control.reconcile.context import Context
 from ringrift.control.reconcile.table import RECONCILERS
@@ -31,6 +33,34 @@ TOKEN = "operator-token-for-tests"
 CONFIG = "hex8_2p"
 
 
+def small_policy(text: str = "") -> Policy:
+    """Return a policy under which a few won blocks are enough; `text` is appended to it."""
+    wide = "elo0 = 0.0\nelo1 = 450.0\nmax_blocks = 40\n"
+    document = f"""
+version = 1
+name = "small"
+errors = "default"
+[error_rates]
+default = {{ alpha = 0.05, beta = 0.05, length = 1 }}
+strict = {{ alpha = 0.001, beta = 0.001, length = 3 }}
+[superiority]
+{wide}
+[first_champion]
+{wide}
+[non_inferiority]
+champions = 3
+margin = 450.0
+max_blocks = 40
+[[anchors]]
+player = "random"
+{wide}
+{text}"""
+    return parse_policy(document.encode(), "test policy")
+
+
+POLICY = small_policy()
+
+
 def small_settings(**sections: dict[str, Any]) -> Settings:
     """Return settings under which a few fabricated shards are enough."""
     document: dict[str, dict[str, Any]] = {
@@ -42,19 +72,13 @@ def small_settings(**sections: dict[str, Any]) -> Settings:
         },
         "selfplay": {"games_per_shard": 4, "shards_per_job": 2},
         "training": {"min_positions": 300},
-        "evaluation": {
-            "max_blocks": 40,
-            "blocks_per_job": 2,
-            "jobs_ahead": 2,
-            "elo1": 450.0,
-            "anchor_elo1": 450.0,
-        },
+        "evaluation": {"blocks_per_job": 2, "jobs_ahead": 2},
         "rollouts": {"bake_seconds": 0.0, "retry_seconds": 0.0},
         "limits": {"pass_seconds": 0.01, "free_bytes": 0, "reconnect_seconds": 0.01},
     }
     for name, values in sections.items():
         document.setdefault(name, {}).update(values)
-    return parse_settings(document, "test settings")
+    return replace(parse_settings(document, "test settings"), gate=POLICY)
 
 
 _MADE: list[tuple[Context, FastAPI, FastAPI]] = []

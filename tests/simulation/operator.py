@@ -160,8 +160,8 @@ class Operator:
         """Two operators promote at once: one wins, the other learns who won (P4)."""
         wish = PromoteRequest(config="hex8_2p", actor="ann", reason="")
         await asyncio.gather(
-            self._do("champion.promote", lambda s: promote_now(s, wish)),
-            self._do("champion.promote", lambda s: promote_now(s, wish)),
+            self._do("champion.promote", lambda s: promote_now(s, self.world.settings.gate, wish)),
+            self._do("champion.promote", lambda s: promote_now(s, self.world.settings.gate, wish)),
         )
 
     async def _roll_back(self) -> None:

@@ -55,7 +55,7 @@ def _settings(learns: bool) -> Settings:
         },
         selfplay={"games_per_shard": 4, "shards_per_job": 2, "queued_per_config": 2},
         training={"min_positions": 300 if learns else 10**9},
-        evaluation={"max_blocks": 40, "blocks_per_job": 10, "jobs_ahead": 2},
+        evaluation={"blocks_per_job": 10, "jobs_ahead": 2},
         limits={"pass_seconds": _PASS_SECONDS, "reconnect_seconds": 5.0},
     )
 

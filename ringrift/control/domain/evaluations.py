@@ -4,27 +4,63 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ringrift.control.domain.policy import ANCHOR, NON_INFERIORITY, SUPERIORITY, Policy
 from ringrift.game.config import GameConfig
 from ringrift.learning.sprt import Test, Verdict, decide, tally
 from ringrift.protocol.jobs import PlayerSpec
 
-ANCHOR = "random"
-"""Opponent of a config's first champion: the pinned random player. A constant, so that it never drifts."""
+
+@dataclass(frozen=True)
+class Wanted:
+    """A test that a promotion needs. `opponent` is a model's hash, or the name of a player without one."""
+
+    name: str
+    """`champion`, `anchor random`, `former champion 1` (the newest) and so on."""
+    purpose: str
+    opponent: str
+
+
+def wanted_tests(policy: Policy, champion: str | None, former: Sequence[str]) -> list[Wanted]:
+    """Return the tests that a promotion needs, in the order in which they are played.
+
+    The first is the one that most candidates lose; then the cheap ones, so that a candidate that fails costs
+    little. `former` are the former champions that count, the newest first. Nobody is played against twice:
+    who beat the random player to become the first champion need not show that it is not worse.
+    """
+    first = Wanted("champion", SUPERIORITY, champion or ANCHOR)
+    anchors = [Wanted(f"anchor {item.player}", NON_INFERIORITY, item.player) for item in policy.anchors]
+    older = [
+        Wanted(f"former champion {age}", NON_INFERIORITY, model)
+        for age, model in enumerate(former[: policy.non_inferiority.champions], 1)
+    ]
+    return [first, *(item for item in [*anchors, *older] if not covers(policy, first, item))]
+
+
+def covers(policy: Policy, test: Wanted, wanted: Wanted) -> bool:
+    """Tell whether passing a test shows what another one would."""
+    same = test.opponent == wanted.opponent
+    shown, needed = (policy.test(2, item.purpose, item.opponent).elo0 for item in (test, wanted))
+    return same and shown >= needed
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Everything about an evaluation that is fixed before its game 1."""
+    """Everything about an evaluation that is fixed before its game 1.
+
+    `policy` names the policy that it was made under; empty in one from before there were policies.
+    """
 
     config: str
     candidate: PlayerSpec
     opponent: PlayerSpec
     test: Test
     opening_random_plies: int
+    purpose: str
+    policy: Mapping[str, Any]
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -35,6 +71,8 @@ class Registration:
             "opponent": self.opponent.model_dump(),
             "test": test,
             "opening_random_plies": self.opening_random_plies,
+            "purpose": self.purpose,
+            "policy": dict(self.policy),
         }
 
     @classmethod
@@ -46,12 +84,14 @@ class Registration:
             opponent=PlayerSpec.model_validate(document["opponent"]),
             test=Test(**document["test"]),
             opening_random_plies=document["opening_random_plies"],
+            purpose=document.get("purpose", SUPERIORITY),
+            policy=document.get("policy", {}),
         )
 
     @property
     def opponent_name(self) -> str:
-        """`random` for the anchor, else the opponent's model hash."""
-        return self.opponent.model or ANCHOR
+        """The opponent's model hash, or the name of a player without one."""
+        return self.opponent.model or self.opponent.kind
 
     @property
     def seed(self) -> int:
@@ -65,16 +105,17 @@ def registration_id(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def register(
-    config: str, candidate: PlayerSpec, champion: PlayerSpec | None, test: Mapping[str, Any], plies: int
-) -> Registration:
-    """Return the registration of a candidate against the champion, or the anchor where there is none."""
+def register(policy: Policy, config: str, candidate: PlayerSpec, wanted: Wanted, plies: int) -> Registration:
+    """Return the registration of a wanted test; a model as opponent searches as the candidate does."""
+    named = {"random": "random", "heuristic": "heuristic"}.get(wanted.opponent)
     return Registration(
         config=config,
         candidate=candidate,
-        opponent=champion or PlayerSpec(kind="random"),
-        test=Test(players=GameConfig.parse(config).players, **test),
+        opponent=PlayerSpec(kind=named) if named else candidate.model_copy(update={"model": wanted.opponent}),
+        test=policy.test(GameConfig.parse(config).players, wanted.purpose, wanted.opponent),
         opening_random_plies=plies,
+        purpose=wanted.purpose,
+        policy=policy.identity,
     )
 
 

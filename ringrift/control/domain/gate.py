@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ringrift.control.domain.evaluations import ANCHOR
+from ringrift.control.domain.policy import ANCHOR
 from ringrift.protocol.operator import Condition
 
 
 @dataclass(frozen=True)
 class EvaluationFacts:
     """An evaluation as its rows tell it. `verdict` is computed anew from the rows; `id_matches` tells that
-    the registration still hashes to the evaluation's id; `unverified` counts its shards that were not
+    the registration still hashes to the evaluation's id, and `fits_policy` that its test is the one that the
+    present policy orders; `policy` is the one that it names. `unverified` counts its shards that were not
     replayed and found sound."""
 
     id: str
     id_matches: bool
+    fits_policy: bool
+    policy: str
     config: str
     candidate: str
     opponent: str
@@ -29,11 +32,24 @@ class EvaluationFacts:
 
 
 @dataclass(frozen=True)
+class TestFacts:
+    """A test that shows that a model is not worse than `opponent`; None where there was none."""
+
+    __test__ = False
+
+    name: str
+    opponent: str
+    evaluation: EvaluationFacts | None
+
+
+@dataclass(frozen=True)
 class GateFacts:
     """What is known about a promotion of `model` to champion of `config`.
 
-    `model_config` is None for an unknown model. `parents` are its ancestors' configs, nearest first, None for
-    an ancestor that is not in the store.
+    `policy` is the present one. `evaluation` is the test against the present champion, or the random player
+    where there is none; `others` are the tests against anchors and former champions. `model_config` is None
+    for an unknown model. `parents` are its ancestors' configs, nearest first, None for an ancestor that is
+    not in the store.
     """
 
     config: str
@@ -46,11 +62,16 @@ class GateFacts:
     parent_architecture: str | None
     parents: tuple[str | None, ...]
     evaluation: EvaluationFacts | None
+    policy: str
+    others: tuple[TestFacts, ...] = ()
 
 
 def gate_conditions(facts: GateFacts) -> list[Condition]:
     """Return every condition of the promotion; it is allowed when all passed."""
-    return [*_model_conditions(facts), *_evaluation_conditions(facts)]
+    wanted = facts.champion or ANCHOR
+    found = facts.evaluation
+    superior = _evaluation_conditions(facts, wanted, found) if found else _no_evaluation(wanted)
+    return [*_model_conditions(facts), *superior, *(_not_worse(facts, test) for test in facts.others)]
 
 
 def allowed(conditions: list[Condition]) -> bool:
@@ -60,10 +81,16 @@ def allowed(conditions: list[Condition]) -> bool:
 
 def overridable(conditions: list[Condition]) -> bool:
     """Tell whether only evidence is missing. What a model is no person overrides: see `_model_conditions`."""
-    return bool(conditions) and all(item.passed or item.name in _EVIDENCE for item in conditions)
+    return bool(conditions) and all(item.passed or _is_evidence(item.name) for item in conditions)
 
 
-_EVIDENCE = frozenset({"evaluation", "opponent", "registered test", "verdict", "games", "blocks", "replayed"})
+def _is_evidence(name: str) -> bool:
+    return name in _EVIDENCE or name.startswith(("anchor ", "former champion "))
+
+
+_EVIDENCE = frozenset(
+    {"evaluation", "opponent", "policy", "registered test", "verdict", "games", "blocks", "replayed"}
+)
 
 
 def _condition(name: str, value: object, limit: object, passed: bool, reason: str) -> Condition:
@@ -124,11 +151,19 @@ def _no_evaluation(wanted: str) -> list[Condition]:
     ]
 
 
-def _evaluation_conditions(facts: GateFacts) -> list[Condition]:
-    wanted = facts.champion or ANCHOR
-    found = facts.evaluation
+def _not_worse(facts: GateFacts, test: TestFacts) -> Condition:
+    """Return the one condition of a test against an anchor or a former champion."""
+    limit = f"accepted against {test.opponent[:12]}"
+    found = test.evaluation
     if found is None:
-        return _no_evaluation(wanted)
+        return _condition(test.name, "no test", limit, False, "it begins when the tests before it passed")
+    wrong = [item for item in _evaluation_conditions(facts, test.opponent, found) if not item.passed]
+    said = "; ".join(f"{item.name} is {item.value}, must be {item.limit}" for item in wrong)
+    reason = said or "a champion is not worse than those before it"
+    return _condition(test.name, f"{found.state}, {found.games} games", limit, not wrong, reason)
+
+
+def _evaluation_conditions(facts: GateFacts, wanted: str, found: EvaluationFacts) -> list[Condition]:
     expected_games = found.blocks * found.players
     return [
         _condition(
@@ -146,10 +181,17 @@ def _evaluation_conditions(facts: GateFacts) -> list[Condition]:
             "a first champion must beat the random anchor, a later one the present champion",
         ),
         _condition(
+            "policy",
+            found.policy,
+            facts.policy,
+            found.policy == facts.policy,
+            "what decides is the policy of now",
+        ),
+        _condition(
             "registered test",
-            "unchanged" if found.id_matches else "changed",
+            "changed" if not found.id_matches else "unchanged" if found.fits_policy else "other bounds",
             "unchanged",
-            found.id_matches,
+            found.id_matches and found.fits_policy,
             "the test was fixed before game 1",
         ),
         _condition(

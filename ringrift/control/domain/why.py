@@ -10,9 +10,13 @@ from ringrift.protocol.operator import Condition, WhyView
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """The newest evaluation of the waiting candidate. `state` is running, accepted or rejected."""
+    """The test that the waiting candidate has reached. `state` is running, accepted or rejected.
+
+    `test` tells which one it is; accepted means that it was the last one.
+    """
 
     id: str
+    test: str
     state: str
     games: int
     blocks: int
@@ -94,14 +98,15 @@ def _nobody(facts: ConfigFacts, kind: str) -> str:
 def _candidate(facts: ConfigFacts) -> Cause:
     found = facts.evaluation
     if found is None:
-        return Cause(f"candidate {facts.candidate} is new", "its test is registered in the next pass")
+        return Cause(f"candidate {facts.candidate} waits for a test", "it is registered in the next pass")
     if found.state == "accepted":
         return Cause(
-            f"candidate {facts.candidate} passed its evaluation and waits for a decision",
+            f"candidate {facts.candidate} passed its tests and waits for a decision",
             f"promote it: ringrift-ctl promote {facts.key}",
             "a promotion is a person's decision",
         )
-    stand = f"{found.games} games, LLR {found.llr:.2f} between {found.lower:.2f} and {found.upper:.2f}"
+    between = f"LLR {found.llr:.2f} between {found.lower:.2f} and {found.upper:.2f}"
+    stand = f"{found.test}, {found.games} games, {between}"
     if found.lower < found.llr < found.upper and found.blocks < found.max_blocks:
         action = f"more blocks are played ({found.blocks} of at most {found.max_blocks})"
         return Cause(

@@ -6,13 +6,15 @@ from functools import partial
 
 from sqlmodel import Session
 
-from ringrift.control.domain.evaluations import Registration, blocks_to_hand_out, register
+from ringrift.control.domain.evaluations import Registration, Wanted, blocks_to_hand_out, register
+from ringrift.control.domain.policy import Policy
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
-from ringrift.control.settings import EvaluationSettings
+from ringrift.control.settings import EvaluationSettings, Settings
 from ringrift.control.store import aliases, evaluations, jobs, learning
 from ringrift.control.store.evaluations import Standing
-from ringrift.control.store.tables import Alias, Evaluation
+from ringrift.control.store.evidence import evidence, is_under, next_test, purpose_of, wanted_of
+from ringrift.control.store.tables import Evaluation, Model
 from ringrift.protocol.jobs import EvaluateSpec, PlayerSpec
 
 Closing = tuple[Evaluation, str, str]
@@ -20,11 +22,9 @@ Closing = tuple[Evaluation, str, str]
 
 
 async def register_step(context: Context) -> bool:
-    """Register a test for every candidate that has none against the present champion or the anchor."""
-    settings = context.settings.evaluation
-    return await converge(
-        "evaluation.register", context.store, partial(missing_tests, settings), _register_all
-    )
+    """Register the next test of every candidate that passed those before it."""
+    decide = partial(missing_tests, context.settings)
+    return await converge("evaluation.register", context.store, decide, _register_all)
 
 
 async def aliases_step(context: Context) -> bool:
@@ -32,37 +32,26 @@ async def aliases_step(context: Context) -> bool:
     return await converge("alias.follow", context.store, aliases.changes, aliases.move)
 
 
-def missing_tests(settings: EvaluationSettings, session: Session) -> list[Registration]:
+def missing_tests(settings: Settings, session: Session) -> list[Registration]:
     """Return the tests to register or to take up again."""
-    champions = learning.champions(session)
     wanted: list[Registration] = []
-    for config, candidate in learning.candidates(session).items():
-        champion = champions.get(config)
-        opponent = champion.model if champion else "random"
-        known = evaluations.latest_evaluation(session, candidate.sha256, opponent)
-        if known is None or known.state == "superseded":
-            found = Registration.read(known.registration) if known else None
-            wanted.append(found or _registration(settings, config, candidate.sha256, champion))
+    for candidate in learning.candidates(session).values():
+        following = next_test(evidence(session, settings.gate, candidate))
+        if following is None or not following.open:
+            continue
+        if following.current and following.evaluation is not None:
+            wanted.append(Registration.read(following.evaluation.registration))
+        else:
+            wanted.append(_registration(settings, candidate, following.wanted))
     return wanted
 
 
-def _registration(
-    settings: EvaluationSettings, config: str, candidate: str, champion: Alias | None
-) -> Registration:
-    def player(model: str) -> PlayerSpec:
-        return PlayerSpec(
-            kind="gumbel", model=model, simulations=settings.simulations, considered=settings.considered
-        )
-
-    test = {
-        "elo0": settings.elo0 if champion else settings.anchor_elo0,
-        "elo1": settings.elo1 if champion else settings.anchor_elo1,
-        "alpha": settings.alpha,
-        "beta": settings.beta,
-        "max_blocks": settings.max_blocks,
-    }
-    opponent = player(champion.model) if champion else None
-    return register(config, player(candidate), opponent, test, settings.opening_random_plies)
+def _registration(settings: Settings, candidate: Model, wanted: Wanted) -> Registration:
+    games = settings.evaluation
+    player = PlayerSpec(
+        kind="gumbel", model=candidate.sha256, simulations=games.simulations, considered=games.considered
+    )
+    return register(settings.gate, candidate.config, player, wanted, games.opening_random_plies)
 
 
 def _register_all(session: Session, plan: list[Registration]) -> None:
@@ -116,26 +105,38 @@ def _queue_all(session: Session, plan: list[tuple[str, EvaluateSpec]]) -> None:
 
 
 async def verdict_step(context: Context) -> bool:
-    """Close the tests that are decided, cannot be finished, or whose opponent is champion no more."""
-    return await converge("evaluation.close", context.store, decided, _close_all)
+    """Close the tests that are decided, cannot be finished, or that no promotion needs any more."""
+    decide = partial(decided, context.settings.gate)
+    return await converge("evaluation.close", context.store, decide, _close_all)
 
 
-def decided(session: Session) -> list[Closing]:
+def decided(policy: Policy, session: Session) -> list[Closing]:
     """Return the evaluations to close. A verdict waits until every counted game was found sound."""
-    champions = learning.champions(session)
     closing: list[Closing] = []
     for evaluation in evaluations.running_evaluations(session):
-        champion = champions.get(evaluation.config)
         found = evaluations.standing(session, evaluation)
-        obstacle = _obstacle(found)
-        if evaluation.opponent != (champion.model if champion else "random"):
-            closing.append((evaluation, "superseded", "another model is champion now"))
+        obstacle, needless = _obstacle(found), _needless(session, policy, evaluation)
+        if needless:
+            closing.append((evaluation, "superseded", needless))
         elif obstacle:
             closing.append((evaluation, "rejected", obstacle))
         elif found.verdict.verdict != "continue" and not found.unverified:
             state = "accepted" if found.verdict.verdict == "accept" else "rejected"
             closing.append((evaluation, state, found.verdict.reason))
     return closing
+
+
+def _needless(session: Session, policy: Policy, evaluation: Evaluation) -> str:
+    """Tell why no promotion needs a test any more; empty when one does."""
+    if not is_under(evaluation, policy):
+        return "the gate has another policy now"
+    model = session.get(Model, evaluation.candidate)
+    if model is None or model.state != "candidate":
+        return "the candidate was decided on meanwhile"
+    wanted = wanted_of(session, policy, model)
+    if (purpose_of(evaluation), evaluation.opponent) in {(item.purpose, item.opponent) for item in wanted}:
+        return ""
+    return "another model is champion now"
 
 
 def _obstacle(found: Standing) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.evaluations import ANCHOR
+from ringrift.control.domain.policy import ANCHOR, SUPERIORITY
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
+from ringrift.control.store.evidence import purpose_of
 from ringrift.control.store.learning import CHAMPION
 from ringrift.control.store.tables import Alias, Evaluation, Model, Promotion
 
@@ -51,14 +52,14 @@ def move(session: Session, plan: list[tuple[Place, Meaning]], actor: str = CONTR
 def _challengers(session: Session) -> dict[Place, tuple[str, int]]:
     standing = {row.config: row for row in session.exec(select(Alias).where(Alias.name == CHAMPION)).all()}
     query = (
-        select(Model.config, Model.sha256, Evaluation.opponent)
+        select(Model.config, Model.sha256, Evaluation)
         .join(Evaluation, col(Evaluation.candidate) == col(Model.sha256))
         .where(Model.state == "candidate", col(Evaluation.state).in_(("running", "accepted")))
     )
     found: dict[Place, tuple[str, int]] = {}
-    for config, model, opponent in session.exec(query.order_by(col(Model.made_at))).all():
-        champion = standing.get(config)
-        if opponent == (champion.model if champion else ANCHOR):
+    for config, model, evaluation in session.exec(query.order_by(col(Model.made_at))).all():
+        champion, meant = standing.get(config), purpose_of(evaluation)
+        if (meant, evaluation.opponent) == (SUPERIORITY, champion.model if champion else ANCHOR):
             found[CHALLENGER, config] = (model, champion.generation + 1 if champion else 1)
     return found
 

@@ -134,6 +134,8 @@ def close_evaluation(
         config=evaluation.config,
         candidate=evaluation.candidate,
         opponent=evaluation.opponent,
+        purpose=evaluation.registration.get("purpose"),
+        policy=evaluation.registration.get("policy"),
         reason=reason,
         blocks=verdict.blocks,
         games=verdict.games,
@@ -164,12 +166,6 @@ def withdraw_blocks(session: Session, host: str, since: float) -> tuple[dict[str
             decided.add(block.evaluation)
     session.flush()
     return withdrawn, sorted(decided)
-
-
-def latest_evaluation(session: Session, model: str, opponent: str) -> Evaluation | None:
-    """Return the newest evaluation of a model against an opponent."""
-    query = select(Evaluation).where(Evaluation.candidate == model, Evaluation.opponent == opponent)
-    return session.exec(query.order_by(col(Evaluation.registered_at).desc())).first()
 
 
 def running_evaluations(session: Session) -> list[Evaluation]:

@@ -8,13 +8,22 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.evaluations import ANCHOR, registration_id
-from ringrift.control.domain.gate import EvaluationFacts, GateFacts, allowed, gate_conditions, overridable
+from ringrift.control.domain.evaluations import registration_id
+from ringrift.control.domain.gate import (
+    EvaluationFacts,
+    GateFacts,
+    TestFacts,
+    allowed,
+    gate_conditions,
+    overridable,
+)
+from ringrift.control.domain.policy import Policy, policy_label
 from ringrift.control.domain.states import MODEL, advance
 from ringrift.control.store import aliases
 from ringrift.control.store.clock import now
-from ringrift.control.store.evaluations import latest_evaluation, standing
+from ringrift.control.store.evaluations import standing
 from ringrift.control.store.events import record
+from ringrift.control.store.evidence import Evidence, evidence, next_test
 from ringrift.control.store.learning import CHAMPION
 from ringrift.control.store.tables import Alias, Artifact, Dataset, Evaluation, Model, Promotion
 from ringrift.errors import BadInput, Conflict, NotFound, Refused
@@ -39,6 +48,10 @@ class PromotionPlan:
     conditions: list[Condition]
     evaluation: Evaluation | None = None
     elo: float | None = None
+    tests: tuple[Evaluation, ...] = ()
+    """Every evaluation that it rests on, `evaluation` the first of them."""
+    policy: dict[str, Any] | None = None
+    """The gate's policy that decided: name, version, SHA-256."""
 
     @property
     def allowed(self) -> bool:
@@ -64,15 +77,15 @@ def find_model(session: Session, prefix: str, config: str | None = None) -> Mode
     return found[0]
 
 
-def plan_promotion(session: Session, config: str, prefix: str | None) -> PromotionPlan:
+def plan_promotion(session: Session, policy: Policy, config: str, prefix: str | None) -> PromotionPlan:
     """Return the plan of a promotion with every condition of the gate; nothing is changed.
 
-    Without a model the newest candidate with an accepted evaluation is taken, else the newest candidate.
+    Without a model the newest candidate that passed all its tests is taken, else the newest candidate.
     """
     config = GameConfig.parse(config).key
     alias = champion_of(session, config)
     champion, generation = (alias.model, alias.generation + 1) if alias else (None, 1)
-    model = find_model(session, prefix, config) if prefix else _newest_candidate(session, config, champion)
+    model = find_model(session, prefix, config) if prefix else _newest_candidate(session, policy, config)
     if model is None:
         none = Condition(
             name="model",
@@ -82,7 +95,8 @@ def plan_promotion(session: Session, config: str, prefix: str | None) -> Promoti
             reason=f"{config} has no candidate; `ringrift-ctl why {config}` tells what it waits for",
         )
         return PromotionPlan(config, "promote", None, champion, generation, [none])
-    evaluation = latest_evaluation(session, model.sha256, champion or ANCHOR)
+    superiority, *others = evidence(session, policy, model)
+    evaluation = superiority.evaluation
     found = standing(session, evaluation) if evaluation else None
     facts = GateFacts(
         config=config,
@@ -94,35 +108,54 @@ def plan_promotion(session: Session, config: str, prefix: str | None) -> Promoti
         architecture=_shape(model.architecture),
         parent_architecture=_parent_shape(session, model),
         parents=_chain(session, model),
-        evaluation=_facts(session, evaluation) if evaluation else None,
+        evaluation=_facts(session, policy, superiority),
+        policy=policy.label,
+        others=tuple(
+            TestFacts(other.wanted.name, other.wanted.opponent, _facts(session, policy, other))
+            for other in others
+        ),
     )
     base = _elo(session, alias)
     elo = base + found.verdict.elo if found and base is not None else None
     return PromotionPlan(
-        config, "promote", model.sha256, champion, generation, gate_conditions(facts), evaluation, elo
+        config,
+        "promote",
+        model.sha256,
+        champion,
+        generation,
+        gate_conditions(facts),
+        evaluation,
+        elo,
+        tuple(item.evaluation for item in (superiority, *others) if item.evaluation),
+        policy.identity,
     )
 
 
-def _newest_candidate(session: Session, config: str, champion: str | None) -> Model | None:
+def _newest_candidate(session: Session, policy: Policy, config: str) -> Model | None:
     query = select(Model).where(Model.config == config, Model.state == "candidate")
     waiting = session.exec(query.order_by(col(Model.made_at).desc())).all()
     for model in waiting:
-        evaluation = latest_evaluation(session, model.sha256, champion or ANCHOR)
-        if evaluation is not None and evaluation.state == "accepted":
+        if next_test(evidence(session, policy, model)) is None:
             return model
     return waiting[0] if waiting else None
 
 
-def _facts(session: Session, evaluation: Evaluation) -> EvaluationFacts:
+def _facts(session: Session, policy: Policy, item: Evidence) -> EvaluationFacts | None:
+    evaluation = item.evaluation
+    if evaluation is None:
+        return None
     found = standing(session, evaluation)
+    registered = found.registration
     counted = [found.blocks[number] for number in range(found.verdict.blocks)]
-    players = found.registration.test.players
+    players = registered.test.players
     return EvaluationFacts(
         id=evaluation.id,
         id_matches=registration_id(evaluation.registration) == evaluation.id
-        and found.registration.candidate.model == evaluation.candidate
-        and found.registration.opponent_name == evaluation.opponent,
-        config=found.registration.config,
+        and registered.candidate.model == evaluation.candidate
+        and registered.opponent_name == evaluation.opponent,
+        fits_policy=registered.test == policy.test(players, registered.purpose, evaluation.opponent),
+        policy=policy_label(registered.policy),
+        config=registered.config,
         candidate=evaluation.candidate,
         opponent=evaluation.opponent,
         state=evaluation.state,
@@ -250,6 +283,8 @@ def carry_out(session: Session, plan: PromotionPlan, actor: str, reason: str) ->
         previous=plan.champion,
         generation=plan.generation,
         evaluation=plan.evaluation.id if plan.evaluation else None,
+        tests=[test.id for test in plan.tests],
+        policy=plan.policy,
         reason=reason,
     )
 
@@ -307,5 +342,6 @@ def record_refusal(session: Session, plan: PromotionPlan, actor: str) -> None:
         "promotion.refused",
         plan.config,
         model=plan.model,
+        policy=plan.policy,
         conditions=[condition.model_dump() for condition in plan.conditions],
     )

@@ -17,6 +17,7 @@ from ringrift.control.api.views.models import (
     one_model,
     promotion_view,
 )
+from ringrift.control.domain.policy import Policy
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import evaluations, learning, production, promotion, rollouts
 from ringrift.control.store.promotion import PromotionPlan
@@ -86,7 +87,9 @@ def _promotions(router: APIRouter, context: Context) -> None:
     @router.get("/promotions/{config}")
     async def plan(config: str, model: str | None = None) -> PromotionView:
         return await context.store.read(
-            lambda s: promotion_view(s, promotion.plan_promotion(s, config, model), done=False)
+            lambda s: promotion_view(
+                s, promotion.plan_promotion(s, context.settings.gate, config, model), done=False
+            )
         )
 
     @router.post("/promotions")
@@ -94,7 +97,9 @@ def _promotions(router: APIRouter, context: Context) -> None:
         if wish.dry_run:
             return await plan(wish.config, wish.model)
         named = wish.model_copy(update={"actor": by.actor(wish.actor)})
-        view, refusal = await context.store.write("champion.promote", lambda s: promote_now(s, named))
+        view, refusal = await context.store.write(
+            "champion.promote", lambda s: promote_now(s, context.settings.gate, named)
+        )
         if refusal is not None:
             raise refusal
         context.wake()
@@ -114,14 +119,16 @@ def _promotions(router: APIRouter, context: Context) -> None:
         return view
 
 
-def promote_now(session: Session, wish: PromoteRequest) -> tuple[PromotionView, Refused | None]:
+def promote_now(
+    session: Session, policy: Policy, wish: PromoteRequest
+) -> tuple[PromotionView, Refused | None]:
     """Promote if the gate is open; else store the refusal and return it, with what is missing.
 
     Raises `Conflict` when another champion stands there than the caller expects.
     """
     if wish.override and not (wish.model and wish.reason.strip()):
         raise BadInput("an override needs a model and a reason", hint="the audit row keeps the reason")
-    found = promotion.plan_promotion(session, wish.config, wish.model)
+    found = promotion.plan_promotion(session, policy, wish.config, wish.model)
     if wish.override and not found.allowed:
         found = replace(found, kind="override")
     expected = wish.expected_champion
@@ -161,7 +168,7 @@ def _rollback(session: Session, config: str, expected: str | None, actor: str, s
     view, names = promotion_view(session, found, done=True), production.targets_of(session, found.config)
     if not names:
         return view
-    plan = rollouts.plan_deployment(session, names, [found.config])
+    plan = rollouts.plan_deployment(session, names, [found.config], back=True)
     begun = rollouts.start_deployment(session, plan, actor, share)
     return view.model_copy(update={"targets": names, "deployment": begun.id})
 

@@ -8,14 +8,15 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from ringrift.control.domain.evaluations import ANCHOR
+from ringrift.control.domain.policy import Policy
 from ringrift.control.domain.trigger import TrainingFacts, training_conditions
 from ringrift.control.domain.why import ConfigFacts, EvaluationProgress, config_cause, why_config
 from ringrift.control.reconcile.training import limits
 from ringrift.control.settings import Settings
 from ringrift.control.store import learning
 from ringrift.control.store.clock import now
-from ringrift.control.store.evaluations import latest_evaluation, standing
+from ringrift.control.store.evaluations import standing
+from ringrift.control.store.evidence import evidence, next_test
 from ringrift.control.store.jobs import stuck_jobs
 from ringrift.control.store.leasing import fleet_load
 from ringrift.control.store.tables import Alias, Evaluation, Job, Model, Promotion, Shard
@@ -95,7 +96,7 @@ def _facts(session: Session, settings: Settings, table: _Table, key: str) -> Con
         training=job.id if job else "",
         training_state=job.state if job else "",
         candidate=candidate.sha256[:12] if candidate else "",
-        evaluation=_progress(session, table, candidate) if candidate else None,
+        evaluation=_progress(session, settings.gate, candidate) if candidate else None,
         able=table.able,
         awaiting_ingest=_sum(table, key, "received")[0],
         last_training_failure=failure,
@@ -105,14 +106,17 @@ def _facts(session: Session, settings: Settings, table: _Table, key: str) -> Con
     )
 
 
-def _progress(session: Session, table: _Table, candidate: Model) -> EvaluationProgress | None:
-    alias = table.champions.get(candidate.config)
-    evaluation = latest_evaluation(session, candidate.sha256, alias.model if alias else ANCHOR)
-    if evaluation is None:
+def _progress(session: Session, policy: Policy, candidate: Model) -> EvaluationProgress | None:
+    """Return how the test stands that a candidate has reached; the last one when it passed all."""
+    tests = evidence(session, policy, candidate)
+    reached = next_test(tests) or tests[-1]
+    evaluation = reached.evaluation
+    if evaluation is None or reached.open:
         return None
     found = standing(session, evaluation)
     return EvaluationProgress(
         id=evaluation.id,
+        test=f"test {tests.index(reached) + 1} of {len(tests)}, {reached.wanted.name}",
         state=evaluation.state,
         games=found.verdict.games,
         blocks=found.verdict.blocks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session, col, select
 
+from ringrift.control.domain.policy import policy_label
 from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import standing
 from ringrift.control.store.promotion import PromotionPlan, ancestors, find_model
@@ -46,6 +47,8 @@ def evaluation_view(session: Session, evaluation: Evaluation) -> EvaluationView:
         beta=test.beta,
         seats=seats,
         age=now(session) - evaluation.registered_at,
+        purpose=found.registration.purpose,
+        policy=policy_label(found.registration.policy),
     )
 
 
@@ -112,7 +115,7 @@ def promotion_view(session: Session, plan: PromotionPlan, *, done: bool) -> Prom
         champion=plan.champion,
         generation=plan.generation,
         conditions=plan.conditions,
-        evidence=[evaluation_view(session, plan.evaluation)] if plan.evaluation else [],
+        evidence=[evaluation_view(session, test) for test in plan.tests],
         allowed=plan.allowed,
         done=done,
         reversible=_reversible(plan),

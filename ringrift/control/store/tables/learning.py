@@ -106,7 +106,7 @@ class Evaluation(SQLModel, table=True):
     config: str
     candidate: str = Field(foreign_key="model.sha256", index=True)
     opponent: str
-    """`random` or a model hash."""
+    """A model hash, or the name of a player without a model, such as `random`."""
     registration: dict[str, Any] = document()
     state: str
     """`running`, `accepted`, `rejected` or `superseded`."""
