@@ -46,7 +46,7 @@ class Finding:
 
 @app.command()
 def doctor(context: typer.Context, json: Json = False) -> None:
-    """Check python, packages, home, port, controller, database, SSH and disk."""
+    """Check python, packages, home, settings, port, controller, database, SSH and disk."""
     from ringrift.errors import EnvironmentProblem
 
     findings = [_checked(check) for check in CHECKS]
@@ -109,6 +109,14 @@ def token() -> Finding:
     if mode & 0o077:
         return Finding("token", False, f"{path} can be read by others ({mode:o})", f"chmod 600 {path}")
     return Finding("token", True, f"{path} (600)")
+
+
+def settings() -> Finding:
+    from ringrift.client.home import home
+    from ringrift.control.settings import load_settings
+
+    gate = load_settings(home()).gate
+    return Finding("settings", True, f"sound; the gate's policy is {gate.name} {gate.sha256[:12]}")
 
 
 def port() -> Finding:
@@ -213,5 +221,5 @@ def disk() -> Finding:
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python, packages, home_folder, token, port, database, ssh, disk, controller,
+    python, packages, home_folder, settings, token, port, database, ssh, disk, controller,
 )  # fmt: skip

@@ -113,7 +113,12 @@ def test_doctor_names_a_database_that_is_newer_than_the_code(run, own_home: Path
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "status"), [("config.toml", "[limits", 2), ("restoring", "x", 9)]
+    ("file", "content", "status"),
+    [
+        ("config.toml", "[limits", 2),
+        ("config.toml", '[evaluation]\npolicy = "gone.toml"', 9),
+        ("restoring", "x", 9),
+    ],
 )
 def test_a_detached_controller_that_cannot_start_ends_with_its_own_exit_code(
     run, own_home: Path, file: str, content: str, status: int

@@ -24,16 +24,16 @@ from tests.control.world import CONFIG, POLICY, World
 
 
 async def with_candidates(
-    world: World, *names: str, blocks: int = 8, champion: str | None = None, others: bool = True
+    world: World, *names: str, blocks: int = 8, champion: str | None = None, tests: int | None = None
 ) -> list[str]:
     """Store candidates, each with accepted tests of won and replayed blocks; return their hashes.
 
-    Their tests are those that a promotion needs now, without `others` only the one against the champion.
+    Their tests are those that a promotion needs now, or the first `tests` of them.
     """
     agent = await world.agent("stage") if not await world.get("/hosts") else None
     holder = agent.id if agent else (await world.read(_first_agent))
     return await world.write(
-        lambda session: [_candidate(session, holder, name, blocks, champion, others) for name in names]
+        lambda session: [_candidate(session, holder, name, blocks, champion, tests) for name in names]
     )
 
 
@@ -121,7 +121,7 @@ def _shard(session: Session, agent: str, name: str, purpose: str, winners: list[
 
 
 def _candidate(
-    session: Session, agent: str, name: str, blocks: int, champion: str | None, others: bool
+    session: Session, agent: str, name: str, blocks: int, champion: str | None, tests: int | None
 ) -> str:
     shard = sha("data", name)
     _shard(session, agent, shard, "selfplay", [1, 2])
@@ -145,8 +145,7 @@ def _candidate(
     )
     session.add(row)
     session.flush()
-    wanted = wanted_of(session, POLICY, row)
-    for test in wanted if others else wanted[:1]:
+    for test in wanted_of(session, POLICY, row)[:tests]:
         _played(session, agent, model, test, blocks)
     return model
 

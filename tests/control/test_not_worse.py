@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -68,7 +69,7 @@ async def test_after_the_champion_the_anchor_and_three_former_champions_are_play
 ) -> None:
     await world.enable()
     fourth, *former = await champions(world, "a", "b", "c", "d")
-    (model,) = await with_candidates(world, "e", champion=fourth, others=False)
+    (model,) = await with_candidates(world, "e", champion=fourth, tests=1)
     agents = await agents_of(world)
     missing = ["anchor random", "former champion 1", "former champion 2", "former champion 3"]
     assert sorted(await failed(world, model)) == missing
@@ -94,7 +95,7 @@ async def test_a_candidate_that_is_worse_than_a_former_champion_is_rejected_with
     world: World,
 ) -> None:
     second, first = await champions(world, "a", "b")
-    (model,) = await with_candidates(world, "c", champion=second, others=False)
+    (model,) = await with_candidates(world, "c", champion=second, tests=1)
     await world.reconcile("evaluation tests")
     world.work.candidate_wins = False
     await play(world, await agents_of(world), model, 2)
@@ -172,9 +173,23 @@ async def test_passing_the_test_against_a_champion_shows_that_it_is_not_worse_th
     assert [name for name in await failed(world, model) if name.startswith("former")] == []
 
 
+async def test_of_fifty_promotions_of_two_proven_candidates_one_wins(world: World) -> None:
+    second, _ = await champions(world, "a", "b")
+    models = await with_candidates(world, "c", "d", champion=second)
+    wishes = [{"config": CONFIG, "model": models[number % 2]} for number in range(50)]
+    answers = await asyncio.gather(*(world.http.post("/v1/promotions", json=wish) for wish in wishes))
+    (won,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert won["generation"] == 3 and won["model"] in models
+    lost = [answer for answer in answers if answer.status_code == 409]
+    assert len(lost) == 49
+    told = [answer.json()["error"]["message"] for answer in lost]
+    assert sum(f"champion of {CONFIG} is {won['model'][:12]}" in message for message in told) == 24
+    assert sum(f"must be against {won['model'][:12]}" in message for message in told) == 25
+
+
 async def test_tests_of_a_promoted_candidate_are_not_played_on(world: World) -> None:
     second, _ = await champions(world, "a", "b")
-    (model,) = await with_candidates(world, "c", champion=second, others=False)
+    (model,) = await with_candidates(world, "c", champion=second, tests=1)
     await world.reconcile("evaluation tests")
     await world.post(
         "/promotions", {"config": CONFIG, "model": model, "override": True, "reason": "site is down"}
@@ -191,7 +206,7 @@ async def test_decisions_and_registrations_keep_the_policy(world: World) -> None
     (row,) = await world.read(lambda s: s.exec(select(Promotion)).all())
     (registered,) = await world.read(lambda s: s.exec(select(Evaluation.registration)).all())
     assert event["policy"] == registered["policy"] == POLICY.identity
-    assert POLICY.sha256 in {item["name"]: item for item in row.conditions}["policy"]["value"]
+    assert POLICY.sha256 in {item["name"]: item for item in row.conditions}["policy"]["reason"]
     await with_candidates(world, "b", champion=model, blocks=2)
     await world.http.post("/v1/promotions", json={"config": CONFIG})
     refused = await world.read(

@@ -151,9 +151,15 @@ def _no_evaluation(wanted: str) -> list[Condition]:
     ]
 
 
+def _brief(policy: str) -> str:
+    """Return a policy's name with the first digits of its SHA-256."""
+    name, _, digest = policy.partition(", ")
+    return f"{name.replace(' version ', ' v')} {digest[:8]}".strip()
+
+
 def _not_worse(facts: GateFacts, test: TestFacts) -> Condition:
     """Return the one condition of a test against an anchor or a former champion."""
-    limit = f"accepted against {test.opponent[:12]}"
+    limit = f"against {test.opponent[:12]}"
     found = test.evaluation
     if found is None:
         return _condition(test.name, "no test", limit, False, "it begins when the tests before it passed")
@@ -182,10 +188,10 @@ def _evaluation_conditions(facts: GateFacts, wanted: str, found: EvaluationFacts
         ),
         _condition(
             "policy",
-            found.policy,
-            facts.policy,
+            _brief(found.policy),
+            _brief(facts.policy),
             found.policy == facts.policy,
-            "what decides is the policy of now",
+            f"what decides is {facts.policy}",
         ),
         _condition(
             "registered test",
