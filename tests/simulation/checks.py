@@ -175,6 +175,10 @@ class Checks:
                     f"P4: promotion {generation} of {config} does not follow {before} (by {name})"
                 )
             last[config] = (generation, model)
+        open_gate = "SELECT config, generation, conditions FROM promotion WHERE kind = 'promote'"
+        for config, generation, conditions in self._raw.execute(open_gate):
+            if not all(item["passed"] for item in json.loads(conditions)):
+                raise Violation(f"the gate was closed to promotion {generation} of {config} (by {name})")
         former = {(config, number): before for config, number, _, before in self._raw.execute(query)}
         for alias, config, model, generation in self._raw.execute(
             "SELECT name, config, model, generation FROM alias"
