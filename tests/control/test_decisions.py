@@ -204,6 +204,12 @@ def test_a_registration_is_named_by_everything_that_it_fixes() -> None:
     first = register(policy, "hex8_3p", player, wanted, 4)
     assert first.opponent_name == "random" and first.test.players == 3
     assert first.policy["sha256"] == policy.sha256
+    anchor = register(policy, "hex8_3p", player, replace(wanted, opponent="heuristic"), 4)
+    assert (anchor.opponent.kind, anchor.opponent.model, anchor.opponent_name) == (
+        "heuristic", None, "heuristic",
+    )  # fmt: skip
+    against = register(policy, "hex8_3p", player, replace(wanted, opponent=sha("c")), 4).opponent
+    assert against == player.model_copy(update={"model": sha("c")}), "both search alike"
     assert Registration.read(first.document()) == first
     others = [
         register(policy, "hex8_2p", player, wanted, 4),

@@ -275,7 +275,7 @@ async def another_is_better(stage: Stage) -> None:
 
 
 def generation(stage: Stage) -> int:
-    return int(stage.query("SELECT generation FROM alias")[0][0])
+    return int(stage.query("SELECT generation FROM alias WHERE name = 'champion'")[0][0])
 
 
 @champions.act

@@ -42,7 +42,7 @@ def get_evaluation(session: Session, prefix: str) -> Evaluation:
 def register_evaluation(session: Session, registration: Registration) -> Evaluation | None:
     """Store a test before its first game; None when this very test was registered and is not superseded.
 
-    A superseded test is taken up again where it stood: its opponent is champion again.
+    A superseded test is taken up again where it stood: it is needed again.
     """
     document = registration.document()
     identity = registration_id(document)
