@@ -25,6 +25,7 @@ from ringrift.control.backup.manifest import manifests
 from ringrift.control.backup.restore import Restored, restore
 from ringrift.control.domain.backups import Past, is_due, superfluous, unreferenced
 from ringrift.control.objects import Folder
+from ringrift.control.policy import packaged_text
 from ringrift.control.settings import Settings
 from ringrift.control.signing import signing_key
 from ringrift.control.store.engine import database_url, open_engines
@@ -53,6 +54,7 @@ async def stocked(world: World, artifacts: int = 3) -> list[str]:
     await world.agent("alpha")
     names = [await keep(world, shard("games", number)) for number in range(artifacts)]
     (world.home / "config.toml").write_text("[limits]\npass_seconds = 0.5\n")
+    (world.home / "gate.toml").write_bytes(packaged_text())
     (world.home / "ssh").mkdir()
     (world.home / "ssh" / "id_ed25519").write_text("private")
     return names
@@ -128,6 +130,7 @@ async def test_a_restore_brings_everything_back_into_either_database(
         found = (home / "artifacts" / name[:2] / name).read_bytes()
         assert hashlib.sha256(found).hexdigest() == name
     assert (home / "config.toml").read_text() == "[limits]\npass_seconds = 0.5\n"
+    assert (home / "gate.toml").read_bytes() == packaged_text()
     assert not (home / "ssh" / "id_ed25519").exists() and not (home / "restoring").exists()
 
 

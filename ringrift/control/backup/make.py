@@ -37,7 +37,8 @@ from ringrift.failpoints import side_effect
 T = TypeVar("T")
 AT_ONCE = 8
 """Files that are copied at a time."""
-SETTINGS = ("config.toml",)
+SETTINGS = ("config.toml", "gate.toml")
+"""The second is a policy of the operator's own, where it is in the home under this name."""
 KEYS = ("ssh/id_ed25519", "ssh/id_ed25519.pub", "operator.token", "signing.key")
 
 
