@@ -10,6 +10,7 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.evidence import wanted_of
 from ringrift.control.store.tables import (
     Artifact,
+    Evaluation,
     EvaluationBlock,
     Game,
     Model,
@@ -150,27 +151,42 @@ def _candidate(
     return model
 
 
+async def play_out(world: World, *, wins: bool = True) -> None:
+    """Give every running test eight replayed blocks, of which the candidate wins all or none."""
+
+    def work(session: Session) -> None:
+        for evaluation in evaluations.running_evaluations(session):
+            _blocks(session, _first_agent(session), evaluation, 8, wins)
+
+    await world.write(work)
+
+
 def _played(session: Session, agent: str, model: str, wanted: Wanted, blocks: int) -> None:
-    """Register a test and let the candidate win all of its blocks."""
+    """Register a test, let the candidate win all of its blocks and close it if that decides."""
     player = PlayerSpec(kind="gumbel", model=model, simulations=8)
     evaluation = evaluations.register_evaluation(session, register(POLICY, CONFIG, player, wanted, 4))
     assert evaluation is not None
+    _blocks(session, agent, evaluation, blocks, True)
+    verdict = evaluations.standing(session, evaluation).verdict
+    if verdict.verdict == "accept":
+        evaluations.close_evaluation(session, evaluation, "accepted", verdict.reason, verdict)
+
+
+def _blocks(session: Session, agent: str, evaluation: Evaluation, blocks: int, wins: bool) -> None:
     players = GameConfig.parse(CONFIG).players
+    seats = list(range(1, players + 1))
     for block in range(blocks):
-        shard = sha("block", model, wanted.opponent, block)
-        result = _shard(session, agent, shard, "evaluation", list(range(1, players + 1)))
+        shard = sha("block", evaluation.id, block)
+        result = _shard(session, agent, shard, "evaluation", seats)
         session.add(
             EvaluationBlock(
                 evaluation=evaluation.id,
                 block=block,
                 shard=shard,
                 result=result,
-                wins=players,
+                wins=players if wins else 0,
                 games=players,
-                winning_seats=list(range(1, players + 1)),
+                winning_seats=seats if wins else [],
             )
         )
     session.flush()
-    verdict = evaluations.standing(session, evaluation).verdict
-    if verdict.verdict == "accept":
-        evaluations.close_evaluation(session, evaluation, "accepted", verdict.reason, verdict)

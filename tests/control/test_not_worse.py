@@ -13,11 +13,8 @@ from ringrift.control.reconcile.evaluation import missing_tests
 from ringrift.control.settings import Settings
 from ringrift.control.store import promotion
 from ringrift.control.store.tables import Evaluation, Event, Model, Promotion
-from tests.control.doubles import ScriptedAgent
-from tests.control.stage import with_candidates
+from tests.control.stage import play_out, with_candidates
 from tests.control.world import CONFIG, POLICY, World, small_policy, small_settings
-
-TESTS = ("evaluation blocks", "ingest", "evaluation verdicts")
 
 
 async def champions(world: World, *names: str) -> list[str]:
@@ -43,34 +40,12 @@ async def failed(world: World, model: str) -> dict[str, str]:
     return {item["name"]: item["reason"] for item in plan["conditions"] if not item["passed"]}
 
 
-async def agents_of(world: World) -> list[ScriptedAgent]:
-    """Return two agents: nobody replays games of its own while somebody else could."""
-    return [await world.agent("alpha"), await world.agent("beta")]
-
-
-async def play(world: World, agents: list[ScriptedAgent], model: str, tests: int) -> None:
-    """Let the tests of a model be played until so many of them are decided."""
-
-    async def done() -> bool:
-        return [state != "running" for _, _, state in await shown_by(world, model)] == [True] * tests
-
-    for _ in range(100):
-        await world.reconcile(*TESTS)
-        if await done():
-            return
-        for agent in agents:
-            while (assignment := (await agent.lease("evaluate", "ingest")).assignment) is not None:
-                await agent.do_job(assignment, world.work)
-    raise AssertionError("the tests never end")
-
-
 async def test_after_the_champion_the_anchor_and_three_former_champions_are_played_in_this_order(
     world: World,
 ) -> None:
     await world.enable()
     fourth, *former = await champions(world, "a", "b", "c", "d")
     (model,) = await with_candidates(world, "e", champion=fourth, tests=1)
-    agents = await agents_of(world)
     missing = ["anchor random", "former champion 1", "former champion 2", "former champion 3"]
     assert sorted(await failed(world, model)) == missing
     for number, opponent in enumerate(["random", *former], 1):
@@ -79,12 +54,9 @@ async def test_after_the_champion_the_anchor_and_three_former_champions_are_play
         why = await world.get(f"/why/{CONFIG}")
         assert f"test {number + 1} of 5" in why["sentence"]
         assert list(await failed(world, model)) == missing[number - 1 :]
-        if number == 2:
-            await world.restart()
-            for agent in agents:
-                agent.http = ScriptedAgent(world.agents_app, agent.host).http
-                await agent.beat()
-        await play(world, agents, model, number + 1)
+        await world.restart()
+        await play_out(world)
+        await world.reconcile("evaluation verdicts")
     assert await failed(world, model) == {}
     made = await world.post("/promotions", {"config": CONFIG})
     assert [item["opponent"] for item in made["evidence"]] == [fourth, "random", *former]
@@ -97,9 +69,8 @@ async def test_a_candidate_that_is_worse_than_a_former_champion_is_rejected_with
     second, first = await champions(world, "a", "b")
     (model,) = await with_candidates(world, "c", champion=second, tests=1)
     await world.reconcile("evaluation tests")
-    world.work.candidate_wins = False
-    await play(world, await agents_of(world), model, 2)
-    await world.reconcile("evaluation tests")
+    await play_out(world, wins=False)
+    await world.reconcile("evaluation verdicts", "evaluation tests")
     assert (await shown_by(world, model))[1:] == [("non-inferiority", "random", "rejected")]
     assert (await world.get(f"/models/{model}"))["state"] == "rejected"
     assert {"model state", "anchor random", "former champion 1"} == set(await failed(world, model))

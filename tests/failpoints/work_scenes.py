@@ -13,7 +13,7 @@ from ringrift.protocol import agent as wire
 from ringrift.protocol.jobs import parse_spec, sequences
 from ringrift.protocol.sessions import RESULTS_BATCH, ResultBatch
 from tests.control.doubles import shard
-from tests.control.stage import with_candidates
+from tests.control.stage import play_out, with_candidates
 from tests.control.test_transfers import put, received
 from tests.control.world import CONFIG
 from tests.failpoints.hosts_scenes import add, ready
@@ -255,12 +255,39 @@ async def games_are_played(stage: Stage) -> None:
 
 lost.act(reconciled("spot checks"))
 
+proving = Scene("who beat the champion must be no worse than others")
+
+
+@proving.given
+async def a_champion_is_beaten(stage: Stage) -> None:
+    await candidate(stage, "one")
+    await stage.world.post("/promotions", {"config": CONFIG})
+    await candidate(stage, "two", tests=1)
+
+
+proving.act(reconciled("evaluation tests"))
+
+
+@proving.given
+async def the_next_test_is_played(stage: Stage) -> None:
+    await play_out(stage.world)
+
+
+proving.act(reconciled("evaluation verdicts", "evaluation tests", "aliases"))
+
+
+@proving.act
+async def it_has_shown_everything(stage: Stage) -> None:
+    if generation(stage) == 1:
+        await stage.world.post("/promotions", {"config": CONFIG})
+
+
 champions = Scene("champions are promoted, served and taken back")
 
 
-async def candidate(stage: Stage, name: str) -> None:
+async def candidate(stage: Stage, name: str, tests: int | None = None) -> None:
     champion = (await stage.world.get(f"/configs/{CONFIG}"))["champion"]
-    await with_candidates(stage.world, name, champion=champion and champion["model"])
+    await with_candidates(stage.world, name, champion=champion and champion["model"], tests=tests)
 
 
 @champions.given
@@ -345,4 +372,4 @@ async def it_does_not_answer(stage: Stage) -> None:
     await stage.flights("target:")
 
 
-SCENES = [games, lost, champions]
+SCENES = [games, lost, proving, champions]
