@@ -141,7 +141,7 @@ async def play(home: Path, steps: list[tuple[Any, ...]]) -> None:
 @given(steps=STEPS)
 @example(steps=[("attempt", 8, number) for number in (1, 2, 3, 4)])
 @example(steps=[("attempt", 8, 5), ("attempt", 8, 4), ("weights_go", 2), ("promote",)])
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_gate_opens_exactly_when_all_was_shown_and_every_name_says_the_truth(
     steps, migrated_sqlite: Path
 ) -> None:
