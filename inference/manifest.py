@@ -1,12 +1,13 @@
 """What to serve: `manifest.json` beside the files that it names.
 
-    {"format": 2, "generation": 3, "deployment": "d-17", "expires_at": null,
+    {"format": 3, "generation": 3, "deployment": "d-17", "expires_at": null,
      "models": {"hex8_2p": {"file": "canonical_hex8_2p.pth", "sha256": "...", "generation": 2,
-                            "evaluation": "..."}}}
+                            "evaluation": "...", "golden": {...}}}}
 
 The folder of models holds it directly, or holds a symlink `current` to the folder that does. Replacing the
 symlink is how a deployment swaps. `generation` of an entry counts the champions of that config, `evaluation`
-is the test that its champion passed. `expires_at` is seconds since 1970, or null for never.
+is the test that its champion passed, `golden` what its net says (`ringrift.golden`). `expires_at` is seconds
+since 1970, or null for never. In format 2, of the release before, an entry need not have `golden`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from typing import Any
 from inference.trust import check_signature, read_limited
 from ringrift.errors import BadInput, Refused, UnknownConfig
 from ringrift.game.config import GameConfig
+from ringrift.golden import Golden, read_golden
 
-FORMAT = 2
+FORMAT = 3
+FORMAT_BEFORE = 2
 MANIFEST = "manifest.json"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -37,6 +40,8 @@ class Entry:
     sha256: str
     generation: int
     evaluation: str | None
+    golden: Golden | None
+    """None only in a manifest of the format before."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ def read_manifest(folder: Path, trusted: Path | None) -> Manifest:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BadInput(f"{path}: format must be {FORMAT}")
+    if not isinstance(content, dict) or content.get("format") not in (FORMAT, FORMAT_BEFORE):
+        raise BadInput(f"{path}: format must be {FORMAT} or {FORMAT_BEFORE}")
     models = content.get("models")
     if not isinstance(models, dict) or not models:
         raise BadInput(f"{path}: models is missing or empty", hint="deploy models to this service")
@@ -81,12 +86,12 @@ def read_manifest(folder: Path, trusted: Path | None) -> Manifest:
         folder=folder,
         generation=_count(path, "generation", content.get("generation")),
         deployment=str(content.get("deployment", "")),
-        entries=tuple(_entry(path, key, models[key]) for key in sorted(models)),
+        entries=tuple(_entry(path, key, models[key], content["format"]) for key in sorted(models)),
         digest=hashlib.sha256(data).hexdigest(),
     )
 
 
-def _entry(path: Path, key: str, value: Any) -> Entry:
+def _entry(path: Path, key: str, value: Any, version: int) -> Entry:
     try:
         config = GameConfig.parse(key)
     except UnknownConfig as error:
@@ -103,7 +108,18 @@ def _entry(path: Path, key: str, value: Any) -> Entry:
     evaluation = value.get("evaluation")
     if evaluation is not None and not isinstance(evaluation, str):
         raise BadInput(f"{path}: models.{key}.evaluation is no text")
-    return Entry(config, path.parent / name, sha256, generation, evaluation)
+    golden = _golden(path, config, value, version)
+    return Entry(config, path.parent / name, sha256, generation, evaluation, golden)
+
+
+def _golden(path: Path, config: GameConfig, entry: dict[str, Any], version: int) -> Golden | None:
+    found = entry.get("golden")
+    if found is None and version == FORMAT_BEFORE:
+        return None
+    try:
+        return read_golden(found, config)
+    except BadInput as error:
+        raise BadInput(f"{path}: models.{config.key}.{error.message}") from None
 
 
 def _refuse_expired(path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Models in memory: loaded only as the manifest says, and proven by a legal move before they serve."""
+"""Models in memory: loaded only as the manifest says, and proven by their golden vectors and a legal move."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from inference.manifest import Entry, Manifest
 from ringrift.errors import CorruptData, NotFound, RingRiftError
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
+from ringrift.golden import Golden, check
 from ringrift.nets.checkpoint import load_checkpoint
 from ringrift.nets.network import RingRiftNet
 from ringrift.players.base import PlayerSpec, build_player
@@ -35,6 +36,8 @@ class Model:
     net: RingRiftNet
     evaluation: str | None = None
     """The test that it passed to become champion."""
+    golden: Golden | None = None
+    """What the net was found to say in fixed positions."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,11 @@ class ModelSet:
 def load_model(entry: Entry) -> Model:
     """Load and prove one model.
 
-    Raises `NotFound` without its file, `CorruptData` for another hash or an illegal move, `IncompatibleModel`
-    for a model of another config.
+    Raises `NotFound` without its file, `CorruptData` for another hash, for a net that does not say what its
+    golden vectors say or plays an illegal move, `IncompatibleModel` for a model of another config.
     """
     net, _ = load_checkpoint(entry.path, entry.sha256, entry.config.key)
-    model = Model(entry.config, entry.sha256, entry.generation, net, entry.evaluation)
+    model = _held_to(entry, Model(entry.config, entry.sha256, entry.generation, net))
     prove(model)
     log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
     return model
@@ -82,8 +85,15 @@ def _load(entry: Entry, present: ModelSet) -> Model:
     known = present.models.get(entry.config.key)
     if known is not None and known.sha256 == entry.sha256:
         _check_hash(entry)
-        return replace(known, generation=entry.generation, evaluation=entry.evaluation)
+        return _held_to(entry, known)
     return load_model(entry)
+
+
+def _held_to(entry: Entry, model: Model) -> Model:
+    """Return the model as its entry describes it, once its net says what the entry's vectors say."""
+    if entry.golden is not None and entry.golden != model.golden:
+        check(entry.golden, model.net, entry.config)
+    return replace(model, generation=entry.generation, evaluation=entry.evaluation, golden=entry.golden)
 
 
 def _check_hash(entry: Entry) -> None:
@@ -98,19 +108,19 @@ def _check_hash(entry: Entry) -> None:
 
 
 def prove(model: Model) -> None:
-    """Have the net play one move in the opening and one in a mid-game position.
+    """Have the net play one move in a mid-game position.
 
     Raises `CorruptData` when a move is illegal or a value is no probability.
     """
     spec = PlayerSpec(kind="gumbel", model=model.sha256, simulations=_GOLDEN_SIMULATIONS)
     player = build_player(spec, model.config, model.net)
-    for name, game in (("opening", Game.new(model.config)), ("mid-game", midgame(model.config))):
-        found = player.search(game.states, np.ones(1, np.uint64))
-        if not game.is_legal(int(found.moves[0])):
-            raise CorruptData(f"the net plays an illegal move in the {name} position of {model.config.key}")
-        total = float(found.values[0].sum())
-        if not np.isfinite(found.values).all() or abs(total - 1.0) > 1e-3:
-            raise CorruptData(f"the net's values in the {name} position of {model.config.key} are impossible")
+    game = midgame(model.config)
+    found = player.search(game.states, np.ones(1, np.uint64))
+    if not game.is_legal(int(found.moves[0])):
+        raise CorruptData(f"the net plays an illegal move in the mid-game position of {model.config.key}")
+    total = float(found.values[0].sum())
+    if not np.isfinite(found.values).all() or abs(total - 1.0) > 1e-3:
+        raise CorruptData(f"the net's values in the mid-game position of {model.config.key} are impossible")
 
 
 def midgame(config: GameConfig) -> Game:

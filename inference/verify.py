@@ -1,6 +1,7 @@
 """`python -m inference.verify FOLDER`: would this folder of models serve? Asked before a deployment swaps.
 
-Checks the manifest's signature and every file against the manifest, loads it, and plays one move per level.
+Checks the manifest's signature and every file against the manifest, loads it, asks the net for its golden
+vectors, and plays one move per level.
 The last line printed is the verdict as JSON, `{"ok": true, "moves": {"hex8_2p": "P:0,0*1"}}` or
 `{"ok": false, "error": {"code", "message"}}`; the exit status is 0 or that of the error.
 """

@@ -17,6 +17,7 @@ import torch
 from inference.manifest import FORMAT
 from ringrift.errors import EnvironmentProblem
 from ringrift.game.config import ALL_CONFIGS
+from ringrift.golden import measure
 from ringrift.nets.checkpoint import save_checkpoint
 from ringrift.nets.network import ArchConfig, RingRiftNet
 
@@ -32,8 +33,10 @@ def write_models(folder: Path, arch: ArchConfig) -> None:
         torch.manual_seed(0)
         name = f"canonical_{config.key}.pth"
         described = {"config": config.key, "parent": None, "dataset": None, "recipe": {}}
-        sha256 = save_checkpoint(folder / name, RingRiftNet(arch), described)
-        models[config.key] = {"file": name, "sha256": sha256, "generation": 0}
+        net = RingRiftNet(arch)
+        sha256 = save_checkpoint(folder / name, net, described)
+        golden = measure(net, config).document()
+        models[config.key] = {"file": name, "sha256": sha256, "generation": 0, "golden": golden}
     manifest = {"format": FORMAT, "generation": 0, "deployment": "bench", "models": models}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -14,7 +15,9 @@ from ringrift.control.domain.ports import DeployOrder, ModelFile
 from ringrift.control.home import private_text
 from ringrift.errors import EnvironmentProblem
 
-FORMAT = 2
+FORMAT = 3
+FORMAT_BEFORE = 2
+"""Without golden vectors; only for going back to models that have none."""
 KEY_FILE = "signing.key"
 
 
@@ -60,22 +63,25 @@ def signed_order(
 
 def manifest_text(deployment: str, generation: int, models: Sequence[ModelFile]) -> str:
     """Return the manifest: the same text for the same order, as its signature has to stay the same."""
+    whole = all(model.golden is not None for model in models)
     content = {
-        "format": FORMAT,
+        "format": FORMAT if whole else FORMAT_BEFORE,
         "generation": generation,
         "deployment": deployment,
         "expires_at": None,
-        "models": {
-            model.config: {
-                "file": model.served_as,
-                "sha256": model.sha256,
-                "generation": model.generation,
-                "evaluation": model.evaluation,
-            }
-            for model in models
-        },
+        "models": {model.config: _entry(model) for model in models},
     }
     return json.dumps(content, indent=1, sort_keys=True) + "\n"
+
+
+def _entry(model: ModelFile) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "file": model.served_as,
+        "sha256": model.sha256,
+        "generation": model.generation,
+        "evaluation": model.evaluation,
+    }
+    return entry if model.golden is None else entry | {"golden": dict(model.golden)}
 
 
 def _base64(data: bytes) -> str:

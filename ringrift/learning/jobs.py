@@ -179,7 +179,10 @@ def _repeat(spec: RepeatSpec, inputs: Path, emit: Emit) -> None:
 
 
 def _player(spec: PlayerSpec, config_key: str, inputs: Path, *, noise: float = 1.0) -> Any:
-    """Build a player; its net, if it has one, is read from `inputs` after its hash was checked."""
+    """Build a player; its net, if it has one, is read from `inputs` after its hash was checked.
+
+    A net that does not say here what it said after its training raises `CorruptData`.
+    """
     from ringrift.players.base import PlayerSpec as Specification
     from ringrift.players.base import build_player
 
@@ -187,10 +190,12 @@ def _player(spec: PlayerSpec, config_key: str, inputs: Path, *, noise: float = 1
     wanted = replace(Specification.from_dict(spec.model_dump()), noise=noise)
     if spec.model is None:
         return build_player(wanted, config)
+    from ringrift import golden
     from ringrift.nets.checkpoint import load_checkpoint
 
     set_torch_threads()
-    net, _ = load_checkpoint(inputs / spec.model, spec.model, config_key)
+    net, metadata = load_checkpoint(inputs / spec.model, spec.model, config_key)
+    golden.check_own(net, metadata, config)
     return build_player(wanted, config, net)
 
 

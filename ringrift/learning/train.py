@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from ringrift import golden
 from ringrift.errors import BadInput, IncompatibleModel, Refused
 from ringrift.game.config import GameConfig
 from ringrift.learning.dataset import (
@@ -42,7 +44,7 @@ from ringrift.nets.checkpoint import load_checkpoint, save_checkpoint
 from ringrift.nets.features import Encoder
 from ringrift.nets.grid import symmetries
 from ringrift.nets.network import ArchConfig, RingRiftNet
-from ringrift.protocol.jobs import TrainResult, TrainSpec
+from ringrift.protocol.jobs import GoldenVectors, TrainResult, TrainSpec
 
 REGRESSION_RATIO = 1.05
 """A loss on held-out games above this times the parent's is a collapse."""
@@ -80,7 +82,8 @@ def train(spec: TrainSpec, inputs: Path, outputs: Path, report: Report) -> Train
     train_loss = _optimise(spec, net, training, report, began + spec.recipe.max_seconds)
     found = holdout.score(net)
     holdout.check(found, parent)
-    path, sha = _save(spec, net, outputs, found)
+    vectors = golden.measure(net.cpu(), GameConfig.parse(spec.config)).document()
+    path, sha = _save(spec, net, outputs, found, vectors)
     weight = spec.recipe.value_weight
     result = TrainResult(
         config=spec.config,
@@ -93,6 +96,7 @@ def train(spec: TrainSpec, inputs: Path, outputs: Path, report: Report) -> Train
         parent_holdout_loss=parent.total(weight) if parent else None,
         holdout_value_accuracy=found.accuracy,
         seconds=time.monotonic() - began,
+        golden=GoldenVectors.model_validate(vectors),
     )
     return Trained(path, result)
 
@@ -193,7 +197,10 @@ def _first_positions(games: Sequence[Game]) -> list[Game]:
     return kept
 
 
-def _save(spec: TrainSpec, net: RingRiftNet, outputs: Path, found: Scores) -> tuple[Path, str]:
+def _save(
+    spec: TrainSpec, net: RingRiftNet, outputs: Path, found: Scores, vectors: dict[str, Any]
+) -> tuple[Path, str]:
+    """Write the checkpoint and read it back: what others load must say what this net says."""
     metadata = {
         "config": spec.config,
         "parent": spec.parent,
@@ -201,7 +208,9 @@ def _save(spec: TrainSpec, net: RingRiftNet, outputs: Path, found: Scores) -> tu
         "recipe": spec.recipe.model_dump(mode="json"),
         "seed": spec.seed,
         "holdout": {"policy": found.policy, "value": found.value, "accuracy": found.accuracy},
+        "golden": vectors,
     }
     unnamed = outputs / "checkpoint.pth"
-    sha = save_checkpoint(unnamed, net.cpu(), metadata)
+    sha = save_checkpoint(unnamed, net, metadata)
+    golden.check_own(*load_checkpoint(unnamed, sha, spec.config), GameConfig.parse(spec.config))
     return unnamed.rename(outputs / f"{sha}.pth"), sha

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from ringrift.protocol.types import ConfigKey, Count, Finite, Fraction, Seat, Sha256, Wire
 
@@ -218,6 +218,24 @@ class IngestResult(Wire):
     """Share of decisions that carry a search target."""
 
 
+Chances = Annotated[list[Fraction], Field(min_length=2, max_length=4)]
+Logarithms = Annotated[
+    list[Annotated[float, Field(le=0.001, allow_inf_nan=False)]], Field(min_length=1, max_length=8)
+]
+
+
+class GoldenVectors(Wire):
+    """What a net says in eight fixed positions of its config, see `ringrift.golden`.
+
+    `values` are chances of the seats, `moves` natural logarithms of probabilities; `positions` is a digest.
+    """
+
+    version: Literal[1]
+    positions: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    values: Annotated[list[Chances], Field(min_length=8, max_length=8)]
+    moves: Annotated[list[Logarithms], Field(min_length=8, max_length=8)]
+
+
 class TrainResult(Wire):
     """A checkpoint was written and uploaded."""
 
@@ -232,6 +250,8 @@ class TrainResult(Wire):
     parent_holdout_loss: Finite | None
     holdout_value_accuracy: Fraction
     seconds: Annotated[float, Field(ge=0)]
+    golden: GoldenVectors | None = None
+    """None from an agent of the version before; such a model is not deployed."""
 
 
 class EvaluateResult(Wire):

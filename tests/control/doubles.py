@@ -258,6 +258,7 @@ class Fabrication:
             "parent_holdout_loss": 1.2 if spec.parent else None,
             "holdout_value_accuracy": 0.6,
             "seconds": 5.0,
+            "golden": vectors(spec.config),
         }
         return payload, [content]
 
@@ -295,6 +296,13 @@ OTHER_KEY = (
 )
 
 Provisioned = Callable[[HostSpec, str | None], Awaitable[None]]
+
+
+def vectors(config: str) -> dict[str, Any]:
+    """Return golden vectors such as a net of this config could have."""
+    players = GameConfig.parse(config).players
+    moves = [[-1.0, -2.5]] * 8
+    return {"version": 1, "positions": "0" * 16, "values": [[1 / players] * players] * 8, "moves": moves}
 
 
 class RecordingFleet:

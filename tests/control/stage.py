@@ -20,7 +20,7 @@ from ringrift.control.store.tables import (
 from ringrift.control.store.tables import Assignment as AssignmentRow
 from ringrift.game.config import GameConfig
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
-from tests.control.doubles import sha
+from tests.control.doubles import sha, vectors
 from tests.control.world import CONFIG, POLICY, World
 
 
@@ -142,6 +142,7 @@ def _candidate(
         train_loss=1.0,
         holdout_loss=1.0,
         holdout_value_accuracy=0.5,
+        golden=vectors(CONFIG),
         made_at=now(session),
     )
     session.add(row)

@@ -33,7 +33,7 @@ from ringrift.control.policy import packaged_policy
 from ringrift.errors import BadInput, Conflict, UsageError
 from ringrift.learning.sprt import Test as SequentialTest
 from ringrift.protocol.jobs import EvaluateSpec, GameResult, PlayerSpec, RepeatSpec, SelfplaySpec, TrainSpec
-from tests.control.doubles import Fabrication, sha
+from tests.control.doubles import Fabrication, sha, vectors
 
 LIMITS = TrainingLimits(min_positions=1000, max_data_age=3600.0, min_soft_target_share=0.1)
 READY = TrainingFacts(enabled=True, fresh_positions=1000, data_age=3600.0, soft_target_share=0.1)
@@ -355,6 +355,13 @@ def game(**change: object) -> dict:
         ("train", {"parent_holdout_loss": 1.0}, "parent_holdout_loss"),
         ("train", {"positions": 0}, "positions"),
         ("train", {"model": sha("x")}, "model"),
+        ("train", {"golden": {}}, "golden.version"),
+        ("train", {"golden": vectors("hex8_2p") | {"version": 2}}, "golden.version"),
+        ("train", {"golden": vectors("hex8_2p") | {"positions": "x"}}, "golden.positions"),
+        ("train", {"golden": vectors("hex8_2p") | {"moves": [[-1.0]] * 7}}, "golden.moves"),
+        ("train", {"golden": vectors("hex8_2p") | {"moves": [[0.5]] * 8}}, "golden.moves"),
+        ("train", {"golden": vectors("hex8_3p")}, "golden.values.0: these are not the chances of 2 seats"),
+        ("train", {"golden": vectors("hex8_2p") | {"values": [[0.5, 0.6]] * 8}}, "golden.values.0"),
     ],
 )
 def test_an_impossible_result_is_refused_with_its_field(kind: str, change: dict, field: str) -> None:

@@ -32,6 +32,8 @@ def warm_host(host):
 def make_model(tmp_path):
     """Return a function that writes a tiny checkpoint of a config."""
     torch = pytest.importorskip("torch")
+    from ringrift.game.config import GameConfig
+    from ringrift.golden import measure
     from ringrift.nets.checkpoint import save_checkpoint
     from ringrift.nets.network import ArchConfig, RingRiftNet
 
@@ -39,8 +41,10 @@ def make_model(tmp_path):
         torch.manual_seed(seed)
         path = tmp_path / f"{config}-{seed}"
         metadata = {"config": config, "parent": None, "dataset": None, "recipe": {"seed": seed}}
-        sha256 = save_checkpoint(path, RingRiftNet(ArchConfig(blocks=1, channels=8)), metadata)
-        return ModelFile(config, sha256, path, seed)
+        net = RingRiftNet(ArchConfig(blocks=1, channels=8))
+        sha256 = save_checkpoint(path, net, metadata)
+        vectors = measure(net, GameConfig.parse(config)).document()
+        return ModelFile(config, sha256, path, seed, golden=vectors)
 
     return make
 

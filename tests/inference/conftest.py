@@ -19,7 +19,8 @@ import torch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from inference.trust import key_id
-from ringrift.game.config import ALL_CONFIGS
+from ringrift.game.config import ALL_CONFIGS, GameConfig
+from ringrift.golden import measure
 from ringrift.nets.checkpoint import save_checkpoint
 from ringrift.nets.network import ArchConfig, RingRiftNet
 
@@ -55,8 +56,14 @@ class Shelf:
             metadata = {"config": key, "parent": None, "dataset": None, "recipe": {"seed": seed}}
             sha256 = save_checkpoint(self.folder / "new.pth", net, metadata)
             (self.folder / "new.pth").rename(self.folder / sha256)
+            vectors = measure(net, GameConfig.parse(key)).document()
+            (self.folder / f"{sha256}.golden").write_text(json.dumps(vectors))
             index.write_text(sha256)
         return self.folder / index.read_text()
+
+    def golden(self, key, seed=0):
+        """Return the golden vectors of that checkpoint."""
+        return json.loads(self.checkpoint(key, seed).with_suffix(".golden").read_text())
 
 
 class Deployment:
@@ -84,8 +91,9 @@ class Deployment:
             name = f"canonical_{key}.pth"
             (place / name).write_bytes(source.read_bytes())
             entry = {"file": name, "sha256": source.name, "model": source.name, "generation": seed}
+            entry["golden"] = self.shelf.golden(key, seed)
             entries[key] = {**entry, **changes.get(key, {})}
-        manifest = {"format": 2, "generation": self.generation, "deployment": "d", "models": entries}
+        manifest = {"format": 3, "generation": self.generation, "deployment": "d", "models": entries}
         self.write(place / "manifest.json", manifest)
         self.swap(place)
         return place

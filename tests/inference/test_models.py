@@ -83,8 +83,8 @@ def test_an_entry_that_is_wrong_is_named_and_not_served(deployment, watcher, cha
     ("manifest", "says"),
     [
         ("{", "is no JSON"),
-        ("[]", "format must be 2"),
-        ({"format": 3, "generation": 1, "models": {}}, "format must be 2"),
+        ("[]", "format must be 3 or 2"),
+        ({"format": 4, "generation": 1, "models": {}}, "format must be 3 or 2"),
         ({"format": 2, "generation": 1, "models": {}}, "models is missing or empty"),
         ({"format": 2, "generation": 1}, "models is missing or empty"),
         ({"format": 2, "generation": 1, "models": {"chess_2p": {}}}, "unknown config 'chess_2p'"),

@@ -128,6 +128,8 @@ def _faults(deployment):
         deployment.shelf.checkpoint("hex8_2p", 1).read_bytes()
     )
     yield "the model of another board", "is for hex8_2p, not for square8_2p"
+    deployed(**{KEY: {"golden": deployment.shelf.golden(KEY, 3)}})
+    yield "the golden vectors of another net", "the net does not say what its golden vectors say"
     place, manifest, _ = deployed()
     (place / "manifest.sig").write_text(signature(manifest.read_bytes() + b" "))
     yield "a signature of something else", "manifest.sig is no signature of manifest.json"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import torch
 
-from ringrift.errors import BadInput, NotFound
+from ringrift.errors import BadInput, CorruptData, NotFound
+from ringrift.game.config import GameConfig
+from ringrift.golden import measure
 from ringrift.learning import jobs
 from ringrift.learning.jobs import run_job
 from ringrift.learning.shards import read_shard
+from ringrift.nets.checkpoint import save_checkpoint
+from ringrift.nets.network import ArchConfig, RingRiftNet
 from ringrift.protocol.jobs import parse_result
 
 SEARCH = {"kind": "gumbel", "simulations": 2, "considered": 2}
@@ -118,6 +123,19 @@ def test_the_whole_chain_from_games_to_an_evaluated_checkpoint(work, inputs, spe
     assert block.games and read_shard(inputs.folder / inputs.add(shard))
     ((result, _),) = work("selfplay", selfplay(player=candidate, shards=1, games_per_shard=1)).values()
     assert result.games
+
+
+def test_no_job_plays_with_a_net_that_does_not_say_what_it_said_after_its_training(inputs, tmp_path, work):
+    torch.manual_seed(1)
+    net, other = (RingRiftNet(ArchConfig(blocks=1, channels=8)) for _ in range(2))
+    vectors = measure(other, GameConfig("hex8", 2)).document()
+    metadata = {"config": "hex8_2p", "parent": None, "dataset": None, "recipe": {}, "golden": vectors}
+    model = save_checkpoint(tmp_path / "model", net, metadata)
+    (tmp_path / "model").rename(inputs.folder / model)
+    candidate = SEARCH | {"model": model}
+    for kind, spec in (("evaluate", evaluate(candidate=candidate)), ("selfplay", selfplay(player=candidate))):
+        with pytest.raises(CorruptData, match="does not say what its golden vectors say"):
+            work(kind, spec)
 
 
 def test_progress_is_told_between_results_and_never_falls(inputs, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from ringrift.errors import BadInput, CorruptData, IncompatibleModel, NotFound, 
 from ringrift.game.config import GameConfig
 from ringrift.game.moves import move_count, move_type
 from ringrift.game.state import new_positions
+from ringrift.golden import measure
 from ringrift.learning import train as training
 from ringrift.learning.dataset import load_games, replay_positions
 from ringrift.learning.losses import Scores, losses, score
@@ -103,6 +104,7 @@ def test_the_checkpoint_is_named_by_its_hash_loads_and_tells_its_descent(run, pl
     assert metadata["parent"] is None
     assert metadata["dataset"] == trained.result.dataset
     assert metadata["recipe"]["steps"] == 2
+    assert metadata["golden"] == trained.result.golden.model_dump() == measure(net, HEX8).document()
 
 
 def test_the_same_run_gives_the_same_checkpoint(run):

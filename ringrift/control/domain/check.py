@@ -14,6 +14,7 @@ from ringrift.protocol.jobs import (
     EvaluateResult,
     EvaluateSpec,
     GameResult,
+    GoldenVectors,
     IngestResult,
     IngestSpec,
     JobResult,
@@ -27,6 +28,9 @@ from ringrift.protocol.jobs import (
     parse_result,
     sequences,
 )
+
+_ROUNDING = 1e-3
+"""How far the chances of all seats, each rounded, may be from 1."""
 
 
 def validation_line(error: ValidationError) -> str:
@@ -106,6 +110,16 @@ def _train(spec: TrainSpec, result: TrainResult, artifacts: Sequence[str]) -> No
         raise BadInput("parent_holdout_loss: it belongs to a job with a parent, and only to that")
     if result.model == spec.parent:
         raise BadInput("model: training returned its parent unchanged")
+    if result.golden is not None:
+        check_golden(spec.config, result.golden)
+
+
+def check_golden(config: str, golden: GoldenVectors) -> None:
+    """Raise `BadInput` for vectors that no net of this config can have."""
+    players = GameConfig.parse(config).players
+    for index, values in enumerate(golden.values):
+        if len(values) != players or abs(sum(values) - 1.0) > _ROUNDING:
+            raise BadInput(f"golden.values.{index}: these are not the chances of {players} seats")
 
 
 def _evaluate(spec: EvaluateSpec, sequence: int, result: EvaluateResult, artifacts: Sequence[str]) -> None:

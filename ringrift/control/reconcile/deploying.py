@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import Session
@@ -13,7 +14,7 @@ from ringrift.control.reconcile.context import Context
 from ringrift.control.signing import signed_order, signing_key
 from ringrift.control.store import fleet, operations, production
 from ringrift.control.store.hostspecs import host_spec
-from ringrift.control.store.tables import Operation, Promotion
+from ringrift.control.store.tables import Model, Operation, Promotion
 from ringrift.errors import CorruptData
 from ringrift.failpoints import side_effect
 
@@ -22,9 +23,9 @@ async def carry_out(context: Context, operation: Operation, token: str, report: 
     """Hand the order to the SSH room, verify the answer and record what serves where."""
     spec = await context.store.read(lambda s: _spec(s, operation.host))
     names = {entry["sha256"] for entry in operation.order["models"]}
-    tests = await context.store.read(lambda s: _evaluations(s, operation))
+    carried = await context.store.read(lambda s: _carried(s, operation))
     files = {sha: await context.artifacts.existing(sha) for sha in names}
-    order = deploy_order(operation, files, tests, signing_key(context.home))
+    order = deploy_order(operation, files, carried, signing_key(context.home))
     with side_effect("fleet.deploy"):
         serving = await context.fleet.deploy(spec, order, report)
     _verify(order, serving)
@@ -35,29 +36,35 @@ def _spec(session: Session, name: str) -> HostSpec:
     return host_spec(session, fleet.get_host(session, name))
 
 
-def _evaluations(session: Session, operation: Operation) -> dict[str, str | None]:
-    """Return, by config, the test that each model passed to become champion; None where there was none."""
+class Carried(NamedTuple):
+    """What a manifest tells of a model beside its hash."""
+
+    evaluation: str | None
+    """The test that it passed to become champion; None where there was none."""
+    golden: dict[str, Any] | None
+
+
+def _carried(session: Session, operation: Operation) -> dict[str, Carried]:
+    """Return, by config, what goes with each model of an order."""
     found = {}
     for entry in operation.order["models"]:
         promotion = session.get(Promotion, (entry["config"], entry["generation"]))
-        found[entry["config"]] = promotion and promotion.evaluation
+        model = session.get(Model, entry["sha256"])
+        found[entry["config"]] = Carried(promotion and promotion.evaluation, model and model.golden)
     return found
 
 
 def deploy_order(
-    operation: Operation,
-    files: Mapping[str, Path],
-    evaluations: Mapping[str, str | None],
-    key: Ed25519PrivateKey,
+    operation: Operation, files: Mapping[str, Path], carried: Mapping[str, Carried], key: Ed25519PrivateKey
 ) -> DeployOrder:
-    """Return the signed order of an operation with the files of its models and the tests that they passed."""
+    """Return the signed order of an operation with the files of its models and what goes with them."""
     models = [
         ModelFile(
             config=entry["config"],
             sha256=entry["sha256"],
             path=files[entry["sha256"]],
             generation=entry["generation"],
-            evaluation=evaluations[entry["config"]],
+            **carried[entry["config"]]._asdict(),
         )
         for entry in operation.order["models"]
     ]

@@ -275,6 +275,7 @@ def _add_model(session: Session, job: ResultJob, payload: TrainResult) -> None:
             holdout_loss=payload.holdout_loss,
             parent_holdout_loss=payload.parent_holdout_loss,
             holdout_value_accuracy=payload.holdout_value_accuracy,
+            golden=payload.golden and payload.golden.model_dump(),
             made_at=now(session),
         )
     )

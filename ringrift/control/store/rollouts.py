@@ -18,7 +18,7 @@ from ringrift.control.store.ids import new_id
 from ringrift.control.store.learning import champions
 from ringrift.control.store.operations import start_operation
 from ringrift.control.store.production import get_target, serving_now, targets, wanted
-from ringrift.control.store.tables import Deployment, DeploymentTarget, Operation, Target
+from ringrift.control.store.tables import Deployment, DeploymentTarget, Model, Operation, Target
 from ringrift.errors import Conflict, MissingEvidence, NotFound, Refused
 from ringrift.game.config import GameConfig
 
@@ -47,11 +47,14 @@ class DeploymentPlan:
         return list(dict.fromkeys(action.target for action in self.actions))
 
 
-def plan_deployment(session: Session, names: Sequence[str], configs: Sequence[str]) -> DeploymentPlan:
+def plan_deployment(
+    session: Session, names: Sequence[str], configs: Sequence[str], *, back: bool = False
+) -> DeploymentPlan:
     """Return what deploying the champions of `configs` to the targets `names` would do (empty: all).
 
     A target keeps what it was told for the other configs. Raises `MissingEvidence` for a config without a
-    champion, since champions are the only models with evidence.
+    champion, since champions are the only models with evidence, and `Refused` for a model without golden
+    vectors that comes new to a target, unless the deployment goes `back` to it.
     """
     chosen = [get_target(session, name) for name in dict.fromkeys(names)] if names else targets(session)
     if not chosen:
@@ -59,7 +62,22 @@ def plan_deployment(session: Session, names: Sequence[str], configs: Sequence[st
     actions = [action for target in chosen for action in _actions(session, target, configs)]
     if not actions:
         raise MissingEvidence("no config has a champion to deploy", hint="promote one first")
+    if not back:
+        _require_vectors(session, actions)
     return DeploymentPlan(_next_generation(session), tuple(actions))
+
+
+def _require_vectors(session: Session, actions: Sequence[Action]) -> None:
+    models = {action.model for action in actions}
+    query = select(Model.sha256).where(col(Model.sha256).in_(models), col(Model.golden).is_(None))
+    bare = set(session.exec(query).all())
+    for action in actions:
+        known = wanted(session, action.target).get(action.config) if action.model in bare else None
+        if action.model in bare and (known is None or known["sha256"] != action.model):
+            raise Refused(
+                f"model {action.model[:12]} of {action.config} carries no golden vectors",
+                hint="it was trained by an older release: train, evaluate and promote a new one",
+            )
 
 
 def _next_generation(session: Session) -> int:

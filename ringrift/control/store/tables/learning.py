@@ -95,6 +95,8 @@ class Model(SQLModel, table=True):
     holdout_loss: float
     parent_holdout_loss: float | None = None
     holdout_value_accuracy: float
+    golden: dict[str, Any] | None = document(default=None)
+    """What the net says in fixed positions (`ringrift.golden`); None for models of before: not deployed."""
     made_at: float = seconds()
 
 
