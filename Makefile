@@ -10,13 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
+# Bytecode is made when a module is first imported: most of what torch brings never is.
 $(VENV)/.product: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[inference,agent,control]'
+	$(BIN)/pip install -q --no-compile -c constraints.txt -e '.[inference,agent,control]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.product
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install -q --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
 setup: $(VENV)/.product  ## the environment in .venv
@@ -39,7 +40,8 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict on the pure rooms, import contracts
 	$(BIN)/lint-imports
 
 # A worker more than cores: what waits for programs leaves its core to another.
-test: tools $(VENV)/.dev lint warm  ## everything, what it needs included
+test: tools $(VENV)/.dev  ## everything, what it needs included
+	@$(MAKE) --no-print-directory -j 2 lint warm
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(VENV)/.dev  ## random games in the engine and in an independent oracle (PLIES=100000 SEED=1 WORKERS=2)

@@ -88,12 +88,12 @@ def climb(
     lower = higher - STEP
     if not LOWEST <= lower < higher <= HIGHEST:
         raise BadInput(f"level {higher} has no level {STEP} below it", hint=f"use {LOWEST + STEP}..{HIGHEST}")
-    sides = [_player(config, difficulty, net) for difficulty in (higher, lower)]
+    upper, under = _player(config, higher, net), _player(config, lower, net)
     spec = _spec(config, higher, seed)
     began, games, wins, llr = time.monotonic(), 0, 0, 0.0
     while verdict(llr) == "undecided" and games < most_games:
         first = games // config.players
-        for block in play_blocks(spec, range(first, first + _BLOCKS_AT_ONCE), *sides, lambda _: None):
+        for block in play_blocks(spec, range(first, first + _BLOCKS_AT_ONCE), upper, under, lambda _: None):
             seats = range(1, config.players + 1)
             games += config.players
             wins += block_wins(config.players, [game.winner for game in block.results], seats)

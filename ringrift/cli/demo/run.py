@@ -13,6 +13,8 @@ import time
 from importlib.resources import files
 from pathlib import Path
 
+import ringrift
+from hosts.layout import numba_cache
 from ringrift.cli.demo import sshd
 from ringrift.cli.demo.ask import Answer, ask, position
 from ringrift.cli.demo.loop import await_acceptance
@@ -105,9 +107,23 @@ def _hosts(place: Place) -> None:
         server = sshd.start(place.host_folder(name) / "sshd", place.address(name), place.ports[name], public)
         console.print(f"  {name}: {server.kind} sshd on {server.address}:{server.port}")
         if name not in known:
+            _share_kernels(Path(numba_cache(str(place.install_root(name)))))
             ctl(place, "hosts", "add", name, "--ssh", place.login(name), "--fingerprint", server.fingerprint,
                 "--root", str(place.install_root(name)), "--python", sys.executable)  # fmt: skip
     ctl(place, "hosts", "provision", *HOSTS, live=True)
+
+
+def _share_kernels(cache: Path) -> None:
+    """Give a new host the kernels that were compiled for this checkout, and keep here what it compiles.
+
+    The hosts are this machine, and a kernel's folder is named by the digest of its sources.
+    """
+    package = Path(ringrift.__file__).parent
+    cache.mkdir(parents=True, exist_ok=True)
+    if not (cache / "ringrift").exists() and os.access(package, os.W_OK):
+        compiled = package / "__pycache__" / "jit"
+        compiled.mkdir(parents=True, exist_ok=True)
+        (cache / "ringrift").symlink_to(compiled)
 
 
 def _learn(place: Place, config: str) -> None:
