@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ringrift.cli.output import confirm, note
 from ringrift.client import routes
 from ringrift.errors import AccessRefused, BadInput, HostKeyChanged, Unreachable
-from ringrift.protocol.hosts import ScanHostsRequest, ScannedHost
-from ringrift.protocol.operator import HostKey, HostView, ScanRequest
+from ringrift.protocol.hosts import ScanHostsRequest, ScannedHost, ScanRequest
+from ringrift.protocol.operator import HostKey, HostView
 
 if TYPE_CHECKING:
     from ringrift.client.http import Client

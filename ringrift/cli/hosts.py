@@ -68,7 +68,7 @@ def add(
     from ringrift.cli import hosttables
     from ringrift.cli.hostkeys import choose_key, login
     from ringrift.client import routes
-    from ringrift.protocol.operator import HostAdd
+    from ringrift.protocol.hosts import HostAdd
 
     user, address, port = login(ssh)
     draft = {

@@ -122,11 +122,11 @@ def host(name: str) -> Call[op.HostView]:
     return Call("GET", f"/v1/hosts/{segment(name, 'host')}", op.HostView)
 
 
-def scan(request: op.ScanRequest) -> Call[list[op.HostKey]]:
+def scan(request: hw.ScanRequest) -> Call[list[op.HostKey]]:
     return Call("POST", "/v1/hosts/scan", list[op.HostKey], body=request, seconds=SCAN_SECONDS)
 
 
-def add_host(request: op.HostAdd) -> Call[op.HostView]:
+def add_host(request: hw.HostAdd) -> Call[op.HostView]:
     return Call("POST", "/v1/hosts", op.HostView, body=request)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from ringrift.protocol.types import Line, Name, Reply, Wire
+from ringrift.protocol.types import Address, Line, Name, Port, Reply, User, Wire
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
 KeyHow = Literal["operator", "ca", "first-contact"]
@@ -181,3 +181,27 @@ class ScannedHost(Reply):
     keys: list[HostKey] = []
     expected: str = ""
     error: str = ""
+
+
+class ScanRequest(Wire):
+    """Ask which host key a machine shows, without logging in."""
+
+    address: Line
+    port: Port = 22
+
+
+class HostAdd(Wire):
+    """Add a host with its pinned key. `python` names an existing interpreter, then it is only checked."""
+
+    name: Name
+    user: User
+    address: Address
+    port: Port = 22
+    host_key: Line
+    confirmed_by: Literal["fingerprint", "confirmation"]
+    root: Line = "ringrift"
+    """Folder of ours on the host; relative means below the login's home."""
+    python: Line | None = None
+    identity: Line | None = None
+    """Private key file on the controller's machine; None means the controller's own key."""
+    slots: Annotated[int, Field(ge=1, le=256)] = 1

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from ringrift.protocol.agent import Telemetry
 from ringrift.protocol.alerts import AlertCount
 from ringrift.protocol.hosts import HostDetails
 from ringrift.protocol.hosts import HostKey as HostKey
-from ringrift.protocol.types import Address, ConfigKey, Name, Port, Reply, Sha256, User, Wire
+from ringrift.protocol.types import ConfigKey, Name, Port, Reply, Sha256, Wire
 from ringrift.protocol.types import Line as Line
 
 PREFIX = "/v1"
@@ -39,30 +39,6 @@ class Condition(Reply):
 
 
 # --- hosts -----------------------------------------------------------------------------------------
-
-
-class ScanRequest(Wire):
-    """Ask which host key a machine shows, without logging in."""
-
-    address: Line
-    port: Port = 22
-
-
-class HostAdd(Wire):
-    """Add a host with its pinned key. `python` names an existing interpreter, then it is only checked."""
-
-    name: Name
-    user: User
-    address: Address
-    port: Port = 22
-    host_key: Line
-    confirmed_by: Literal["fingerprint", "confirmation"]
-    root: Line = "ringrift"
-    """Folder of ours on the host; relative means below the login's home."""
-    python: Line | None = None
-    identity: Line | None = None
-    """Private key file on the controller's machine; None means the controller's own key."""
-    slots: Annotated[int, Field(ge=1, le=256)] = 1
 
 
 HostState = Literal["new", "provisioning", "ready", "draining", "quarantined", "unreachable", "retired"]

@@ -15,7 +15,7 @@ import pytest
 from ringrift.client import display, routes
 from ringrift.client.marks import mark
 from ringrift.errors import BadInput
-from ringrift.protocol.operator import HostAdd
+from ringrift.protocol.hosts import HostAdd
 
 CTL = [sys.executable, "-m", "ringrift.cli.main"]
 

@@ -19,8 +19,8 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Agent, Assignment, Host
 from ringrift.errors import Conflict, Refused
-from ringrift.protocol.hosts import HostStateView, QuarantineRequest
-from ringrift.protocol.operator import HostAdd, HostState, HostView, OperationView
+from ringrift.protocol.hosts import HostAdd, HostStateView, QuarantineRequest
+from ringrift.protocol.operator import HostState, HostView, OperationView
 
 
 def add_routes(router: APIRouter, context: Context) -> None:

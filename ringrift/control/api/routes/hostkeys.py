@@ -26,9 +26,10 @@ from ringrift.protocol.hosts import (
     RevokeRequest,
     ScanHostsRequest,
     ScannedHost,
+    ScanRequest,
     TrustRequest,
 )
-from ringrift.protocol.operator import HostKey, HostView, ScanRequest
+from ringrift.protocol.operator import HostKey, HostView
 
 SCANS_AT_ONCE = 16
 
