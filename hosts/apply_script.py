@@ -152,6 +152,14 @@ def link(path: Path, target: str) -> None:
     temporary.replace(path)
 
 
+def check(path: Path, sha256: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        told = f"it has SHA-256 {found[:12]}, expected {sha256[:12]}"
+        raise Failure(f"checking {path.name}", None, told.encode())
+
+
 def run(argv: list[str], env: list[tuple[str, str]], seconds: float) -> None:
     process = subprocess.Popen(
         argv,
@@ -189,6 +197,8 @@ def do(command: dict[str, Any], sent: dict[str, bytes]) -> None:
             link(path, command["target"])
         case "Remove":
             remove(path)
+        case "Check":
+            check(path, command["sha256"])
         case "Run":
             run(command["argv"], command["env"], command["seconds"])
         case other:

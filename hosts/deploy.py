@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import time
+from collections.abc import Mapping
 
 from hosts import health, layout, wheel
 from hosts.facts import Facts, Question
@@ -21,7 +22,7 @@ from hosts.provision import (
     wish_for,
 )
 from hosts.remote import Remote
-from hosts.runner import StepRunner
+from hosts.runner import Plan, StepRunner
 from hosts.steps import target as steps
 from hosts.steps.commands import Command
 from hosts.steps.wish import Wish, interpreter, program_environment
@@ -59,26 +60,32 @@ async def deploy(
         raise BadInput(f"the deployment to {order.target} names no model")
     wish = wish_for(host, built, "inference", settings)
     runner = StepRunner(remote, _question(host, wish, order), report)
-    await runner.look()
-    await runner.carry_out(
-        {
-            **bound(PREPARATION, wish),
-            "models": functools.partial(steps.plan_models, order=order),
-        }
-    )
-    await runner.stage("verify", lambda: _verify(runner, wish, order))
-    before = runner.facts
+    before = await runner.look()
+    preparation = {
+        **bound(PREPARATION, wish),
+        "models": functools.partial(steps.plan_models, order=order),
+    }
+    if steps.is_proven(before, wish, order):
+        preparation["verify"] = functools.partial(steps.plan_check, order=order)
+    else:
+        await runner.carry_out(preparation)
+        await runner.stage("verify", lambda: _verify(runner, wish, order))
+        before, preparation = runner.facts, {}
     try:
-        return await _swap(runner, wish, order)
+        return await _swap(runner, wish, order, preparation)
     except Unreachable:
         raise  # nothing can be put back now; the next call resumes
     except RingRiftError as error:
         raise await _restored(runner, before, order, error) from error
 
 
-async def _swap(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:
+async def _swap(
+    runner: StepRunner, wish: Wish, order: DeployOrder, preparation: Mapping[str, Plan]
+) -> Serving:
+    """Swap, in one command with the preparation where what is to be served was proven ahead of time."""
     await runner.carry_out(
         {
+            **preparation,
             "swap": functools.partial(steps.plan_swap, order=order),
             "service": functools.partial(steps.plan_service, wish=wish, order=order),
         },
@@ -94,10 +101,22 @@ async def _verify(runner: StepRunner, wish: Wish, order: DeployOrder) -> tuple[s
     facts = runner.facts
     if facts.target is not None and facts.target.current == steps.pointer(order):
         return "unchanged", ""
-    folder = layout.generation(facts.root, order.target, order.generation)
+    moves = await verified(runner, wish, order, layout.generation(facts.root, order.target, order.generation))
+    return "done", f"a legal move for each of {', '.join(sorted(moves))}"
+
+
+async def verified(
+    runner: StepRunner, wish: Wish, order: DeployOrder, folder: str, *before: str
+) -> dict[str, str]:
+    """Return config -> the move that `inference.verify` played with each model of a folder.
+
+    `before` is put before the program. Raises the error that it tells, CorruptData when it tells nothing of a
+    model of the order.
+    """
+    facts = runner.facts
     done = await runner.remote.run(
         [
-            *(interpreter(facts, wish), "-m", "inference.verify", folder),
+            *(*before, interpreter(facts, wish), "-m", "inference.verify", folder),
             *("--trust", steps.trusted_keys(facts, order)),
         ],
         env=dict(program_environment(facts, wish)),
@@ -107,7 +126,7 @@ async def _verify(runner: StepRunner, wish: Wish, order: DeployOrder) -> tuple[s
     missing = sorted({model.config for model in order.models} - set(moves))
     if missing:
         raise CorruptData(f"{order.target} on {wish.host}: no move was played for {', '.join(missing)}")
-    return "done", f"a legal move for each of {', '.join(sorted(moves))}"
+    return moves
 
 
 def read_verdict(name: str, output: str, last_words: str) -> dict[str, str]:

@@ -70,6 +70,16 @@ class SupervisedFacts(_Fact):
     last_exit: int | None = None
 
 
+class StagedFacts(_Fact):
+    """The folder of a model that waits on a target: its manifest, and what it was found to be able to do."""
+
+    manifest: str | None = None
+    signature: str | None = None
+    proof: str | None = None
+    files: dict[str, str | None] = {}
+    """Model file -> SHA-256 as computed there."""
+
+
 class TargetFacts(_Fact):
     """An inference target's folder; `manifest`, `signature` and `files` are of the wished generation."""
 
@@ -91,6 +101,8 @@ class TargetFacts(_Fact):
     """What the holder of its port says (`inference/front.py`)."""
     files: dict[str, str | None] = {}
     """Model file -> SHA-256 as computed there; None where there is no such file."""
+    staged: dict[str, StagedFacts] = {}
+    """Folders of models that wait for their deployment; each is named by its model's SHA-256."""
 
 
 class Facts(_Fact):

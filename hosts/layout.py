@@ -62,6 +62,11 @@ def target(root: str, name: str) -> str:
     return posixpath.join(root, "inference", name)
 
 
+def staged(root: str, name: str, sha256: str = "") -> str:
+    """The folder of a model that waits on a target for its deployment; without one, of all that do."""
+    return posixpath.join(target(root, name), "staged", sha256).rstrip("/")
+
+
 def generation(root: str, name: str, number: int) -> str:
     """The folder of one generation of a target's models."""
     return posixpath.join(target(root, name), "models", str(number))

@@ -331,6 +331,17 @@ def target() -> dict[str, Any] | None:
         "front": document(base, "front.json"),
         "trusted": text(base, "trusted_keys"),
         "files": {name: digest(generation, name) for name in wish["model_files"]},
+        "staged": {name: staged(base, "staged", name) for name in folders(base, "staged")},
+    }
+
+
+def staged(*parts: Any) -> dict[str, Any]:
+    files = [name for name in names(os.path.join(root, *parts)) if name.endswith(".pth")]
+    return {
+        "manifest": text(*parts, "manifest.json"),
+        "signature": text(*parts, "manifest.sig"),
+        "proof": text(*parts, "proof.json"),
+        "files": {name: digest(*parts, name) for name in files},
     }
 
 

@@ -11,7 +11,19 @@ from pathlib import Path
 from hosts.apply import Stale, StepFailed, Told, apply
 from hosts.facts import Facts, Question, gather
 from hosts.remote import Remote
-from hosts.steps.commands import Command, Link, Merge, Mkdir, PutFile, Remove, Rename, Run, Unpack, Upload
+from hosts.steps.commands import (
+    Check,
+    Command,
+    Link,
+    Merge,
+    Mkdir,
+    PutFile,
+    Remove,
+    Rename,
+    Run,
+    Unpack,
+    Upload,
+)
 from ringrift.control.domain.ports import StepEvent, StepReport
 from ringrift.errors import Conflict, EnvironmentProblem, RingRiftError
 from ringrift.failpoints import side_effect
@@ -22,7 +34,7 @@ Asked = list[tuple[str, list[Command]]]
 ATTEMPTS = 5
 """How often a plan is made anew because somebody else changed the host meanwhile."""
 _VERBS = {Mkdir: "make", PutFile: "write", Merge: "write", Upload: "copy", Unpack: "unpack"}
-_VERBS |= {Rename: "name", Link: "point", Remove: "remove"}
+_VERBS |= {Rename: "name", Link: "point", Remove: "remove", Check: "check"}
 
 
 async def perform(remote: Remote, facts: Facts, commands: list[Command]) -> None:

@@ -1,8 +1,9 @@
 """Keeps what is served equal to what the manifest says, or says why it is not.
 
-A thread looks once a second. It loads a changed set beside the present one, verifies it and swaps the two in
-one assignment, so that every request sees one set. A set with anything wrong replaces nothing but an absent
-model: what was verified before goes on serving while `/health` names the fault.
+A thread looks once a second, and when `current` points elsewhere. It loads a changed set beside the present
+one, verifies it and swaps the two in one assignment, so that every request sees one set. A set with anything
+wrong replaces nothing but an absent model: what was verified before goes on serving while `/health` names the
+fault.
 
 Nothing goes back behind a generation that was served and proven. A set is on trial for as long as a link
 `previous` stands beside `current`: until then the deployment may take it back.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from ringrift.errors import Refused, RingRiftError
 log = logging.getLogger("inference")
 
 POLL_SECONDS = 1.0
+_POINTER_SECONDS = 0.05
 Mark = tuple[object, ...]
 
 
@@ -138,7 +141,21 @@ class Watcher:
                 log.exception("looking at the models failed")
                 self._note(None, (f"looking at the models failed: {error}",))
             self._looked.set()
-            self._stopping.wait(POLL_SECONDS)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next look; a link that is pointed elsewhere meanwhile is followed at once."""
+        pointer = self._pointer()
+        until = time.monotonic() + POLL_SECONDS
+        while time.monotonic() < until and self._pointer() == pointer:
+            if self._stopping.wait(_POINTER_SECONDS):
+                return
+
+    def _pointer(self) -> str:
+        try:
+            return str((self._folder / "current").readlink())
+        except OSError:
+            return ""
 
 
 def _mark(manifest: Manifest) -> Mark:

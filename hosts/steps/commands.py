@@ -79,6 +79,14 @@ class Remove:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Go on only when a file has this SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Run:
     """Run a program that must end with status 0 within `seconds`. `env` is sorted pairs."""
 
@@ -87,7 +95,7 @@ class Run:
     seconds: float = 60.0
 
 
-Command = Mkdir | PutFile | Merge | Upload | Unpack | Rename | Link | Remove | Run
+Command = Mkdir | PutFile | Merge | Upload | Unpack | Rename | Link | Remove | Check | Run
 
 
 def wire(command: Command) -> dict[str, Any]:

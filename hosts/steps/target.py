@@ -8,16 +8,14 @@ from dataclasses import replace
 
 from hosts import layout
 from hosts.facts import Facts, TargetFacts
-from hosts.steps import service
-from hosts.steps.commands import Command, Link, Mkdir, PutFile, Remove, Rename, Run, Upload
+from hosts.steps import service, staging
+from hosts.steps.commands import Check, Command, Link, Mkdir, PutFile, Remove, Rename, Run, Upload
 from hosts.steps.service import Service
+from hosts.steps.staging import MANIFEST, SIGNATURE, plan_trust, trusted_keys
 from hosts.steps.wish import Wish
 from ringrift.control.domain.ports import DeployOrder, ModelFile
 from ringrift.errors import Conflict
 
-MANIFEST = "manifest.json"
-SIGNATURE = "manifest.sig"
-TRUSTED_KEYS = "trusted_keys"
 KEPT_GENERATIONS = 3
 FRONT = "inference.front"
 """Holds the port, and follows `current` to other software by itself."""
@@ -27,17 +25,11 @@ NOWHERE = "none"
 """What `previous` says when nothing was proven before."""
 STOP_SECONDS = 40.0
 """The service answers what is open before it ends: 2 s for idle connections, 30 s for the longest search."""
-_PUBLIC_KEY = re.compile(r"[A-Za-z0-9+/]{43}=")
 
 
 def pointer(order: DeployOrder) -> str:
     """Return what the `current` link of this deployment says."""
     return f"models/{order.generation}"
-
-
-def trusted_keys(facts: Facts, order: DeployOrder) -> str:
-    """Return the path of the keys that the target's service trusts."""
-    return posixpath.join(layout.target(facts.root, order.target), TRUSTED_KEYS)
 
 
 def definition(facts: Facts, host: str, order: DeployOrder) -> Service:
@@ -72,6 +64,7 @@ def plan_models(facts: Facts, order: DeployOrder) -> list[Command]:
     folder = layout.generation(facts.root, order.target, order.generation)
     commands: list[Command] = [Mkdir(folder)]
     present = dict(seen.files)
+    waiting = staging.files(facts, order)
     if seen.manifest is not None and seen.manifest != order.manifest:
         if seen.current == pointer(order):
             raise Conflict(
@@ -84,24 +77,32 @@ def plan_models(facts: Facts, order: DeployOrder) -> list[Command]:
     software = _software(order)
     right = (seen.manifest, seen.signature, seen.software) == (order.manifest, order.signature, software)
     if right and not missing:
-        return _trust(facts, seen, order)
+        return plan_trust(facts, order)
     for model in missing:
-        commands += _fetch(facts, seen, order, model, present.get(model.served_as) is None)
+        source = waiting.get(model.sha256)
+        if source is not None:
+            commands += _linked(source, posixpath.join(folder, model.served_as))
+        else:
+            commands += _fetch(facts, seen, order, model, present.get(model.served_as) is None)
     commands.append(Link(posixpath.join(folder, SOFTWARE), software))
     commands.append(PutFile(posixpath.join(folder, SIGNATURE), order.signature))
     commands.append(PutFile(posixpath.join(folder, MANIFEST), order.manifest))
-    return [*commands, *_trust(facts, seen, order)]
+    return [*commands, *plan_trust(facts, order)]
 
 
 def _software(order: DeployOrder) -> str:
     return posixpath.relpath(layout.release("/", order.release), layout.generation("/", order.target, 0))
 
 
-def _trust(facts: Facts, seen: TargetFacts, order: DeployOrder) -> list[Command]:
-    """Have the order's signer trusted beside those that are: what serves now may be signed by them."""
-    standing = [line for line in (seen.trusted or "").split() if _PUBLIC_KEY.fullmatch(line)]
-    wanted = "".join(f"{line}\n" for line in dict.fromkeys([*standing, order.trusted.strip()]))
-    return [] if seen.trusted == wanted else [PutFile(trusted_keys(facts, order), wanted)]
+def plan_check(facts: Facts, order: DeployOrder) -> list[Command]:
+    """Go on only when every file of the generation has its hash: where no process asks its models before."""
+    seen = facts.target or TargetFacts()
+    folder = layout.generation(facts.root, order.target, order.generation)
+    return [
+        Check(posixpath.join(folder, model.served_as), model.sha256)
+        for model in order.models
+        if seen.files.get(model.served_as) != model.sha256
+    ]
 
 
 def plan_swap(facts: Facts, order: DeployOrder) -> list[Command]:
@@ -114,6 +115,17 @@ def plan_swap(facts: Facts, order: DeployOrder) -> list[Command]:
     if seen.previous is not None:
         return swap
     return [Link(posixpath.join(folder, "previous"), seen.current or NOWHERE), *swap]
+
+
+def is_proven(facts: Facts, wish: Wish, order: DeployOrder) -> bool:
+    """Tell whether every model is served by this very release now, or was proven for it ahead of time."""
+    seen = facts.target
+    if seen is None or (seen.front or {}).get("release") != order.release:
+        return False
+    return all(
+        _served(seen, model.config) == model.sha256 or staging.is_proven(facts, wish, order, model)
+        for model in order.models
+    )
 
 
 def plan_restore(facts: Facts, before: Facts, order: DeployOrder, host: str) -> list[Command]:
@@ -181,10 +193,15 @@ def _fetch(
     name = model.served_as
     path = posixpath.join(layout.generation(facts.root, order.target, order.generation), name)
     if absent and _served(seen, model.config) == model.sha256 and seen.current != pointer(order):
-        source = posixpath.join(layout.target(facts.root, order.target), "current", name)
-        linked = posixpath.join(posixpath.dirname(path), f".{name}.linked")
-        return [Run(("ln", "-f", "--", source, linked)), Rename(linked, path)]
+        return _linked(posixpath.join(layout.target(facts.root, order.target), "current", name), path)
     return [Upload(str(model.path), path, model.sha256)]
+
+
+def _linked(source: str, path: str) -> list[Command]:
+    """Have a second name for a file that is there."""
+    folder, name = posixpath.split(path)
+    linked = posixpath.join(folder, f".{name}.linked")
+    return [Run(("ln", "-f", "--", source, linked)), Rename(linked, path)]
 
 
 def _served(seen: TargetFacts, config: str) -> object:

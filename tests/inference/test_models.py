@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import re
+from queue import Queue
 
 import numpy as np
 import pytest
 
 from inference import models as models_module
+from inference import watch
 from inference.manifest import read_manifest
 from inference.models import midgame, prove
 from inference.watch import Watcher
@@ -246,3 +248,21 @@ def test_the_midgame_position_is_a_fixed_running_game(config):
 def test_a_manifest_folder_that_does_not_exist_is_not_found(tmp_path):
     with pytest.raises(NotFound, match="no manifest at"):
         read_manifest(tmp_path / "nowhere", None)
+
+
+def test_a_link_that_is_pointed_elsewhere_is_followed_before_the_next_look(deployment, monkeypatch):
+    looks: Queue[int | None] = Queue()
+
+    class Heard(Watcher):
+        def look(self):
+            super().look()
+            looks.put(self.serving.models.generation)
+
+    monkeypatch.setattr(watch, "POLL_SECONDS", 600.0)
+    deployment.deploy({KEY: 1})
+    watcher = Heard(deployment.folder, deployment.trusted)
+    watcher.start()
+    assert looks.get(timeout=300) == 1
+    deployment.deploy({KEY: 2})
+    assert looks.get(timeout=300) == 2
+    assert watcher.stop(300)
