@@ -20,7 +20,7 @@ from ringrift.control.settings import Settings
 from ringrift.control.store import fleet, operations
 from ringrift.control.store.tables import Agent, Host, Operation
 from ringrift.errors import AccessRefused, HostKeyChanged, Refused, Unreachable
-from tests.control.doubles import ScriptedAgent
+from tests.control.doubles import HOST_KEY, ScriptedAgent
 from tests.control.test_operations import eventually
 from tests.control.world import World, small_settings
 
@@ -342,6 +342,20 @@ class TestConverging:
         ends = await ranch.ends(identity)
         assert ends.pop("beta") == "failed" and set(ends.values()) == {"waiting"}
         assert (await ranch.world.get(f"/batches/{identity}"))["state"] == "halted"
+
+    async def test_a_key_that_was_trusted_during_a_look_stands(self, ranch: Ranch) -> None:
+        """What a look saw before a person answered it blocks the host no more; later looks do."""
+        world, changed = ranch.world, HostKeyChanged("beta shows another key")
+        for trusted_after, blocked in ((60.0, False), (-60.0, True)):
+            world.fleet.fail("plan", *[changed] * 3, subject="beta")
+            await ranch.batch(hosts=["beta"])
+            await world.post("/hosts/beta/trust", {"host_key": HOST_KEY})
+            moved = update(Host).where(col(Host.name) == "beta").values(key_at=Host.key_at + trusted_after)
+            await world.write(lambda s, moved=moved: s.execute(moved))
+            await ranch.drive()
+            host = await world.get("/hosts/beta")
+            assert (host["blocked"], host["state"]) == (blocked, "unreachable" if blocked else "ready")
+        assert [e["action"] for e in await world.get("/events")].count("host.blocked") == 1
 
     async def test_a_host_that_changed_since_the_look_is_planned_again_once(self, ranch: Ranch) -> None:
         ranch.world.fleet.fail("provision", Refused("another plan is called for"), subject="alpha")

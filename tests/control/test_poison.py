@@ -32,6 +32,11 @@ def test_three_crashes_on_two_hosts_quarantine_and_three_told_failures_fail(fail
     assert after_bad_end(Tries(failures, crashes), 3) == state
 
 
+def test_a_dispensable_job_waits_for_no_other_host() -> None:
+    assert after_bad_end(Tries(0, {"a": 2}), 3, dispensable=True) == "queued"
+    assert after_bad_end(Tries(0, {"a": 3}), 3, dispensable=True) == "failed"
+
+
 def test_a_host_on_which_a_job_crashed_three_times_never_gets_it_again() -> None:
     assert shunned_hosts(Tries(0, {"a": 3, "b": 2}), 3) == {"a"}
 
@@ -47,9 +52,9 @@ async def queue(world: World, name: str = "poison") -> str:
     return (await world.write(lambda s: queue_job(s, spec, f"selfplay:{name}"))).id
 
 
-async def crash(agent: ScriptedAgent, words: str = "Killed") -> str | None:
-    """Lease a job and let it die; return its id, or None when there was none."""
-    assignment = (await agent.lease()).assignment
+async def crash(agent: ScriptedAgent, words: str = "Killed", *kinds: str) -> str | None:
+    """Lease a job of these kinds and let it die; return its id, or None when there was none."""
+    assignment = (await agent.lease(*kinds)).assignment
     if assignment is None:
         return None
     wish = wire.FinishRequest(

@@ -25,6 +25,7 @@ from ringrift.control.store.tables import (
 from ringrift.protocol import agent as wire
 from ringrift.protocol.jobs import PlayerSpec, SelfplaySpec
 from tests.control.doubles import ScriptedAgent, sha, shard
+from tests.control.test_poison import crash
 from tests.control.world import CONFIG, World
 
 A, B, C = (Repetition(name, same) for name, same in (("b", True), ("b", False), ("c", False)))
@@ -293,6 +294,18 @@ async def test_a_check_that_nobody_can_do_in_a_day_is_closed_as_unable(world: Wo
         lambda s: {x.state for x in s.exec(select(Job).where(Job.kind == "repeat")).all()}
     )
     assert states == {"cancelled"} and len(shards) == 2
+
+
+async def test_a_repetition_that_crashes_its_only_host_again_and_again_closes_its_check(world: World) -> None:
+    alpha, beta = await with_agents(world, "alpha", "beta")
+    set_agents(world, patience_seconds=0.0)
+    await play(world, alpha)
+    while (job := await crash(beta, "Killed", "repeat")) is not None:
+        await world.write(lambda s, j=job: s.execute(text(f"UPDATE job SET not_before = 0 WHERE id = '{j}'")))
+    await world.reconcile("spot checks")
+    rows = await checks(world)
+    assert {row.state for row in rows} == {"unable"} and all("given up" in row.reason for row in rows)
+    assert await state_of(world, "alpha") == ("ready", "")
 
 
 async def test_a_producer_without_a_numeric_class_cannot_be_checked_and_is_not_accused(world: World) -> None:

@@ -143,12 +143,14 @@ class Operator:
         """No controller for long: agents go on with what they hold (P7)."""
         self.world.kill_controller("for long")
         alive = [m.agent for m in self.world.machines.values() if m.agent and m.agent.running]
-        busy = [
-            (agent, agent.computed) for agent in alive if any(s.missing for s in agent.disk.spools.values())
-        ]
+        held = {
+            agent: (agent.computed, {name for name, spool in agent.disk.spools.items() if spool.missing})
+            for agent in alive
+        }
         await asyncio.sleep(self.world.rng.uniform(150.0, 400.0))
-        for agent, before in busy:
-            if agent.running and agent.computed == before:
+        for agent, (before, work) in held.items():
+            # An answer that was on its way may have taken the work from it.
+            if agent.running and agent.computed == before and work & agent.disk.spools.keys():
                 self.world.fail(_idle(agent.host))
         await self._start_again()
 

@@ -89,7 +89,7 @@ def _one_game_less(session: Any, agent: str, units: Sequence[Any], time: float) 
 _add_shards = filing._add_shards
 
 
-def _silence_is_death(session: Any, name: str, reason: str, *, blocked: bool = False) -> None:
+def _silence_is_death(session: Any, name: str, reason: str) -> None:
     fleet.set_state(session, fleet.get_host(session, name), "quarantined", reason)
 
 

@@ -370,7 +370,11 @@ class World:
 _UNFINISHED = {
     "an operation is unfinished": "SELECT id, kind, host FROM operation WHERE state = 'running'",
     "a batch is unfinished": "SELECT id, kind FROM batch WHERE state = 'running'",
-    "a debt is unpaid": "SELECT id, host, kind FROM debt WHERE paid_at IS NULL",
+    # That of a quarantined host waits until a person has looked at the host.
+    "a debt is unpaid": (
+        "SELECT debt.id, debt.host, debt.kind FROM debt JOIN host ON host.name = debt.host "
+        "WHERE paid_at IS NULL AND host.state != 'quarantined'"
+    ),
     "an assignment runs": "SELECT id, agent FROM assignment WHERE state = 'running'",
     "a job waits": "SELECT id, kind, state, reason FROM job WHERE state IN ('queued', 'leased')",
     "a host is not well": (

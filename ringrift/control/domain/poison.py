@@ -27,14 +27,18 @@ def never_began(*, named: bool, same_start: bool, heard: float, beat_seconds: fl
     return not named and (not same_start or heard >= 2 * beat_seconds)
 
 
-def after_bad_end(tries: Tries, limit: int) -> Literal["queued", "failed", "quarantined"]:
+def after_bad_end(
+    tries: Tries, limit: int, *, dispensable: bool = False
+) -> Literal["queued", "failed", "quarantined"]:
     """Return the job's next state.
 
-    `limit` crashes on two hosts or more are the job's own fault; on one host only, they may be the host's.
+    `limit` crashes on two hosts or more are the job's own fault; on one host only, they may be its,
+    and another one is waited for. Not so for a `dispensable` job: there may be no other that can take it.
     """
-    if len(tries.crashes) >= 2 and sum(tries.crashes.values()) >= limit:
+    crashes = sum(tries.crashes.values())
+    if len(tries.crashes) >= 2 and crashes >= limit:
         return "quarantined"
-    return "failed" if tries.failures >= limit else "queued"
+    return "failed" if tries.failures >= limit or (dispensable and crashes >= limit) else "queued"
 
 
 def shunned_hosts(tries: Tries, limit: int) -> frozenset[str]:

@@ -12,10 +12,10 @@ from ringrift.control.reconcile.context import Context
 from ringrift.control.reconcile.looks import Look
 from ringrift.control.reconcile.provisioning import HEARTBEAT
 from ringrift.control.settings import Settings
-from ringrift.control.store import batches, debts, drift, fleet, operations
+from ringrift.control.store import batches, debts, drift, fleet, hostkeys, operations
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
-from ringrift.control.store.tables import Batch, BatchHost, Host, Operation
+from ringrift.control.store.tables import Batch, BatchHost, Operation
 from ringrift.errors import HostKeyChanged, Refused, Unreachable
 
 _PREFIX = "batch:"
@@ -157,18 +157,23 @@ async def _look(context: Context, batch_id: str, names: list[str]) -> None:
     settings = context.settings
 
     def note(session: Session, found: list[Look]) -> None:
-        note_looks(session, batch_id, found, settings)
+        note_looks(session, batch_id, found, since, settings)
         session.flush()
         advance(session, settings)
 
-    wanted = await context.store.read(lambda s: looks.wanted(s, names))
+    since, wanted = await context.store.read(lambda s: (now(s), looks.wanted(s, names)))
     async for found in looks.looks(context.fleet, wanted):
         await context.store.write("batch.looked", lambda s, f=found: note(s, f))
         context.wake()
 
 
-def note_looks(session: Session, batch_id: str, found: list[Look], settings: Settings) -> None:
-    """Write what looks found into the rows that still wait for theirs, with one audit row for all."""
+def note_looks(
+    session: Session, batch_id: str, found: list[Look], since: float, settings: Settings
+) -> None:
+    """Write what looks that began at `since` found into the rows that still wait for theirs.
+
+    One audit row tells of all.
+    """
     batch = batches.get_batch(session, batch_id)
     rows = {row.host: row for row in batches.rows_of(session, batch_id)}
     agents, time = batches.host_agents(session, (look.host for look in found)), now(session)
@@ -180,7 +185,7 @@ def note_looks(session: Session, batch_id: str, found: list[Look], settings: Set
         if row.state != "waiting" or row.plan_hash is not None:
             continue
         if look.plan is None:
-            _note_failed_look(session, batch, row, host, look)
+            _note_failed_look(session, batch, row, look, since)
         elif drift.is_unchanged(host, agents.get(host.name), look.plan, time, settings.agents.down_seconds):
             batches.close(session, row, "succeeded", "unchanged")
         else:
@@ -191,12 +196,11 @@ def note_looks(session: Session, batch_id: str, found: list[Look], settings: Set
         record(session, CONTROLLER, "batch.looked", batch_id, **told)
 
 
-def _note_failed_look(session: Session, batch: Batch, row: BatchHost, host: Host, look: Look) -> None:
+def _note_failed_look(session: Session, batch: Batch, row: BatchHost, look: Look, since: float) -> None:
     error = look.error
     if isinstance(error, Unreachable):
         debts.owe(session, row, batch, error.message)
         return
     if isinstance(error, HostKeyChanged):
-        host.blocked = True
-        session.add(host)
+        hostkeys.block(session, fleet.get_host(session, row.host), error.message, since)
     batches.close(session, row, "failed", error.message if error is not None else "")

@@ -82,7 +82,7 @@ async def _fail(context: Context, operation: Operation, token: str, error: RingR
     def work(session: Session) -> None:
         closed = operations.finish_operation(session, operation.id, token, error)
         if closed is not None and operation.kind == "provision":
-            provisioning.note_failure(session, operation.host, error)
+            provisioning.note_failure(session, operation, error)
 
     await context.store.write("operation.failed", work)
 

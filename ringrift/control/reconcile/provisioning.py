@@ -16,7 +16,7 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER, record
 from ringrift.control.store.hostspecs import host_spec
 from ringrift.control.store.tables import Agent, Operation
-from ringrift.errors import Refused, RingRiftError, Unreachable
+from ringrift.errors import HostKeyChanged, Refused, RingRiftError, Unreachable
 from ringrift.failpoints import side_effect
 
 _POLL_SECONDS = 0.2
@@ -135,17 +135,17 @@ def _ready(session: Session, operation: Operation, token: str) -> None:
     fleet.set_state(session, host, fleet.reachable_state(session, host))
 
 
-def note_failure(session: Session, name: str, error: RingRiftError) -> None:
+def note_failure(session: Session, operation: Operation, error: RingRiftError) -> None:
     """Leave a host that could not be provisioned in a state that says why."""
-    host = fleet.get_host(session, name)
+    host = fleet.get_host(session, operation.host)
     if host.state != "provisioning":
         return
-    if error.code == "host_key_changed":
-        host.blocked = True
-    if isinstance(error, Unreachable) and host.tunnel == "open":
+    if isinstance(error, HostKeyChanged):
+        hostkeys.block(session, host, error.message, operation.began_at)
+    unreachable = isinstance(error, (Unreachable, HostKeyChanged))
+    if unreachable and not host.blocked and host.tunnel == "open":
         # Only this try was in vain: whoever holds the tunnel would never be asked to lift `unreachable`.
         state = fleet.reachable_state(session, host)
     else:
-        unreachable = isinstance(error, Unreachable) or host.blocked
         state = "unreachable" if unreachable else "quarantined"
     fleet.set_state(session, host, state, error.message)

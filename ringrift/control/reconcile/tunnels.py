@@ -6,15 +6,17 @@ import asyncio
 import logging
 import random
 import time
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
 from ringrift.control.domain.ports import HostSpec
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import fleet
+from ringrift.control.store import fleet, hostkeys
+from ringrift.control.store.clock import now
 from ringrift.control.store.hostspecs import host_spec, host_specs
 from ringrift.control.store.tables import Host
-from ringrift.errors import HostKeyChanged, RingRiftError
+from ringrift.errors import HostKeyChanged, RingRiftError, Unreachable
 
 _log = logging.getLogger("ringrift.tunnels")
 _PREFIX = "tunnel:"
@@ -31,9 +33,12 @@ async def step(context: Context) -> bool:
         await context.flights.stop(key)
     if missing := sorted(wanted.keys() - held):
         # All at once: of a whole fleet that comes back, one question for each host took longest.
-        specs = await context.store.read(lambda s: host_specs(s, {wanted[key] for key in missing}))
+        names = {wanted[key] for key in missing}
+        since, specs = await context.store.read(lambda s: (now(s), host_specs(s, names)))
         for key in missing:
-            context.flights.start(key, _keep(context, wanted[key], specs.get(wanted[key])))
+            name = wanted[key]
+            first = _Way(since, specs[name]) if name in specs else None
+            context.flights.start(key, _keep(context, name, first))
     return wanted.keys() != held
 
 
@@ -48,17 +53,25 @@ def _wanted(session: Session) -> list[tuple[str, str]]:
     return list(session.exec(query).all())
 
 
-async def _keep(context: Context, name: str, spec: HostSpec | RingRiftError | None) -> None:
-    """Hold one host's tunnel until its key changes, first by `spec`; every loss is noted with its reason."""
+class _Way(NamedTuple):
+    """How to reach a host, or why not at all, as known at `since`, in seconds of the database's clock."""
+
+    since: float
+    spec: HostSpec | RingRiftError
+
+
+async def _keep(context: Context, name: str, way: _Way | None) -> None:
+    """Hold one host's tunnel until its key changes, first by `way`; every loss is noted with its reason."""
     pause = first = context.settings.limits.reconnect_seconds
     while True:
         began = time.monotonic()
-        blocked, reason = await _hold_once(context, name, spec)
-        spec = None
-        _log.info("tunnel to %s closed: %s", name, reason)
-        await context.store.write(
-            "tunnel.lost", lambda s, r=reason, b=blocked: fleet.tunnel_lost(s, name, r, blocked=b)
+        way = way or await context.store.read(lambda s: _way(s, name))
+        loss = await _hold_once(context, name, way.spec)
+        _log.info("tunnel to %s closed: %s", name, loss.message)
+        blocked = await context.store.write(
+            "tunnel.lost", lambda s, e=loss, since=way.since: _lost(s, name, e, since)
         )
+        way = None
         context.wake()
         if blocked:
             return
@@ -67,8 +80,24 @@ async def _keep(context: Context, name: str, spec: HostSpec | RingRiftError | No
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def _hold_once(context: Context, name: str, spec: HostSpec | RingRiftError | None) -> tuple[bool, str]:
-    """Hold the tunnel while it lasts; return whether a changed host key blocks it, and why it ended."""
+def _way(session: Session, name: str) -> _Way:
+    since = now(session)
+    try:
+        return _Way(since, host_spec(session, fleet.get_host(session, name)))
+    except RingRiftError as error:
+        return _Way(since, error)
+
+
+def _lost(session: Session, name: str, error: RingRiftError, since: float) -> bool:
+    """Note why a tunnel that began at `since` ended; return whether a changed host key blocks the next."""
+    fleet.tunnel_lost(session, name, error.message)
+    if not isinstance(error, HostKeyChanged):
+        return False
+    return hostkeys.block(session, fleet.get_host(session, name), error.message, since)
+
+
+async def _hold_once(context: Context, name: str, spec: HostSpec | RingRiftError) -> RingRiftError:
+    """Hold the tunnel while it lasts; return why it ended."""
 
     async def opened() -> None:
         _log.info("tunnel to %s is open", name)
@@ -76,16 +105,12 @@ async def _hold_once(context: Context, name: str, spec: HostSpec | RingRiftError
         context.wake()
 
     try:
-        if spec is None:
-            spec = await context.store.read(lambda s: host_spec(s, fleet.get_host(s, name)))
         if isinstance(spec, RingRiftError):
-            raise spec
+            return spec
         await context.fleet.hold_tunnel(spec, context.agents_socket, opened)
-    except HostKeyChanged as error:
-        return True, error.message
     except RingRiftError as error:
-        return False, error.message
+        return error
     except Exception as error:
         _log.exception("tunnel to %s failed", name)
-        return False, f"{type(error).__name__}: {error}"
-    return False, "the connection was cut"
+        return RingRiftError(f"{type(error).__name__}: {error}")
+    return Unreachable("the connection was cut")

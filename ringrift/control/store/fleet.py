@@ -107,7 +107,7 @@ _STATE = columns(_hosts.c.state).where(_hosts.c.name == bindparam("host"))
 _OPENED = (
     update(_hosts)
     .where(_hosts.c.name == bindparam("host"))
-    .values(restarted_at=database_now(), drift_at=None, tunnel="open", tunnel_reason="", blocked=False)
+    .values(restarted_at=database_now(), drift_at=None, tunnel="open", tunnel_reason="")
 )
 
 
@@ -129,10 +129,10 @@ def tunnel_opened(session: Session, name: str) -> None:
         set_state(session, host, reachable_state(session, host))
 
 
-def tunnel_lost(session: Session, name: str, reason: str, *, blocked: bool = False) -> None:
-    """Note that a host cannot be reached and why; `blocked` needs a person (`trust`) to go on."""
+def tunnel_lost(session: Session, name: str, reason: str) -> None:
+    """Note that a host cannot be reached and why."""
     host = get_host(session, name)
-    host.tunnel, host.tunnel_reason, host.blocked = "closed", reason, blocked
+    host.tunnel, host.tunnel_reason = "closed", reason
     session.add(host)
     if host.state in ("ready", "draining", "unreachable"):
         set_state(session, host, "unreachable", reason)

@@ -45,15 +45,15 @@ def pin(
             f"{host.name} shows {print_}, the inventory says {host.fingerprint}; nothing was pinned",
             hint=f"if the inventory is wrong: {trust_command(host.name)} --fingerprint {print_}",
         )
-    before, same = host.fingerprint, host.host_key == key
-    host.host_key, host.fingerprint, host.blocked = key, print_, False
+    before, same, time = host.fingerprint, host.host_key == key, now(session)
+    host.host_key, host.fingerprint, host.blocked, host.key_at = key, print_, False, time
     if not same:
-        host.key_how, host.key_at, host.confirmed_by = how, now(session), actor
+        host.key_how, host.confirmed_by = how, actor
         session.add(
-            HostKey(host=host.name, public_key=key, fingerprint=print_, how=how, actor=actor, at=host.key_at)
+            HostKey(host=host.name, public_key=key, fingerprint=print_, how=how, actor=actor, at=time)
         )
-        record(session, actor, action, host.name, before=before, fingerprint=print_, how=how, **detail)
     session.add(host)
+    record(session, actor, action, host.name, before=before, fingerprint=print_, how=how, **detail)
     if host.release is None and host.state in ("new", "unreachable"):
         set_state(session, host, "new", "", actor)
     elif host.state == "unreachable" and host.tunnel == "open" and same:
@@ -89,12 +89,28 @@ def revoke(session: Session, print_: str, reason: str, actor: str) -> list[str]:
         names = [host.name for host in hosts]
         record(session, actor, "host.key-revoked", print_, reason=reason, hosts=names)
     for host in hosts:
-        host.blocked, host.tunnel = True, "closed"
-        host.tunnel_reason = f"its host key {print_} is revoked: {reason}"
-        session.add(host)
-        if host.state in ("new", "ready", "draining", "unreachable"):
-            set_state(session, host, "unreachable", host.tunnel_reason, actor)
+        host.tunnel, host.tunnel_reason = "closed", f"its host key {print_} is revoked: {reason}"
+        _shut(session, host, host.tunnel_reason, actor)
     return [host.name for host in hosts]
+
+
+def block(session: Session, host: Host, reason: str, since: float) -> bool:
+    """Connect no more to a host whose machine showed another key, until a person trusts one.
+
+    `since` is when the try began that saw it: what a person trusted later stands, and is to be tried again.
+    Returns whether the host is blocked.
+    """
+    if not host.blocked and (host.key_at is None or host.key_at < since):
+        _shut(session, host, reason, CONTROLLER)
+        record(session, CONTROLLER, "host.blocked", host.name, reason=reason)
+    return host.blocked
+
+
+def _shut(session: Session, host: Host, reason: str, actor: str) -> None:
+    host.blocked = True
+    session.add(host)
+    if host.state in ("new", "ready", "draining", "unreachable"):
+        set_state(session, host, "unreachable", reason, actor)
 
 
 def silent(session: Session, name: str, reason: str) -> None:

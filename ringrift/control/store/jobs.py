@@ -224,7 +224,9 @@ def end_badly(
     job.attempts += 1
     job.avoid = assignment.agent
     job.not_before = now(session) + settings.retry_seconds * job.attempts if how == "failed" else 0.0
-    state = after_bad_end(poison.tries_of(session, [job], settings).get(job.id, Tries()), settings.attempts)
+    tries = poison.tries_of(session, [job], settings).get(job.id, Tries())
+    # A spot check without its repetition ends as `unable`: it need not wait for a host that may never come.
+    state = after_bad_end(tries, settings.attempts, dispensable=job.kind == "repeat")
     if state != "queued":
         job.log_tail = assignment.log_tail or poison.last_words(session, job)
     set_job(session, job, state, reason)

@@ -62,6 +62,7 @@ class Host(SQLModel, table=True):
     key_how: str = ""
     """How its key was confirmed: `operator`, `ca` or `first-contact`; `confirmed_by` says who."""
     key_at: float | None = seconds(default=None)
+    """When it was confirmed last."""
     quarantined_until: float | None = seconds(default=None)
     """When a quarantine ends by itself; None: by a person."""
     drift: list[str] = document(default_factory=list)
