@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from hosts import health, layout, wheel
 from hosts.facts import Facts, Question
+from hosts.probing import probe
 from hosts.provision import (
     PREPARATION,
     FleetSettings,
@@ -72,7 +73,7 @@ async def deploy(
         await runner.stage("verify", lambda: _verify(runner, wish, order))
         before, preparation = runner.facts, {}
     try:
-        return await _swap(runner, wish, order, preparation)
+        return await _swap(runner, wish, order, before, preparation)
     except Unreachable:
         raise  # nothing can be put back now; the next call resumes
     except RingRiftError as error:
@@ -80,7 +81,7 @@ async def deploy(
 
 
 async def _swap(
-    runner: StepRunner, wish: Wish, order: DeployOrder, preparation: Mapping[str, Plan]
+    runner: StepRunner, wish: Wish, order: DeployOrder, before: Facts, preparation: Mapping[str, Plan]
 ) -> Serving:
     """Swap, in one command with the preparation where what is to be served was proven ahead of time."""
     await runner.carry_out(
@@ -92,6 +93,7 @@ async def _swap(
         explain={"service": lambda: _does_not_stay_up(runner, order)},
     )
     serving = await _proven(runner, wish, order)
+    await runner.stage("probe", lambda: _probe(runner, order, before))
     await runner.carry_out({"retention": functools.partial(steps.plan_retention, order=order)})
     return serving
 
@@ -161,6 +163,15 @@ async def _proven(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving
 
     await runner.stage("health", waited)
     return answers[0]
+
+
+async def _probe(runner: StepRunner, order: DeployOrder, before: Facts) -> tuple[str, str]:
+    """Ask the service itself for moves with every model that it has only since this swap."""
+    models = steps.on_trial(runner.facts, before, order)
+    if not models:
+        return "unchanged", ""
+    slowest = await probe(runner.remote, order.target, order.port, models)
+    return "done", f"moves of {', '.join(models)}, the slowest after {slowest:.2f} s"
 
 
 async def _await_order(runner: StepRunner, wish: Wish, order: DeployOrder) -> Serving:

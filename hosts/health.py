@@ -7,7 +7,8 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from ringrift.control.domain.ports import Serving, Traffic
 from ringrift.errors import AccessRefused, CorruptData, Unreachable
 
 ANSWER_SECONDS = 10.0
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.1
 ANSWERED, ERRORS = "ai_move_requests_total", "ringrift_ai_errors_total"
 LATENCY = "ai_move_latency_seconds_bucket"
 ASKED_WRONGLY = frozenset(
@@ -38,21 +39,31 @@ async def ask(remote: Remote, target: str, port: int) -> Serving:
 
     Raises Unreachable when nothing answers on its port, CorruptData when the answer is not a health report.
     """
-    with remote.speaking(f"asking {target}"):
-        listener = await _forward(remote, port)
     try:
-        async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as client:
-            address = f"http://127.0.0.1:{listener.get_port()}"
-            answer = await client.get(f"{address}/health")
-            metrics = await client.get(f"{address}/metrics")
+        async with forwarded(remote, target, port, ANSWER_SECONDS) as client:
+            answer = await client.get("/health")
+            metrics = await client.get("/metrics")
     except httpx.HTTPError as error:
         raise Unreachable(
             f"{target} on {remote.name} does not answer on port {port}: {error or type(error).__name__}"
         ) from error
-    finally:
-        listener.close()
     serving = parse(f"{target} on {remote.name}", answer.content)
     return replace(serving, traffic=read_traffic(metrics.text) if metrics.is_success else None)
+
+
+@asynccontextmanager
+async def forwarded(
+    remote: Remote, target: str, port: int, seconds: float
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of a target's service, with the time that an answer may take."""
+    with remote.speaking(f"asking {target}"):
+        listener = await _forward(remote, port)
+    try:
+        address = f"http://127.0.0.1:{listener.get_port()}"
+        async with httpx.AsyncClient(base_url=address, timeout=seconds, trust_env=False) as client:
+            yield client
+    finally:
+        listener.close()
 
 
 async def wait_for(

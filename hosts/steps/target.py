@@ -128,6 +128,19 @@ def is_proven(facts: Facts, wish: Wish, order: DeployOrder) -> bool:
     )
 
 
+def on_trial(facts: Facts, before: Facts, order: DeployOrder) -> dict[str, str]:
+    """Return config -> SHA-256 of what the target serves only since the swap that `facts` show.
+
+    All of the order's when another release serves them, or when the swap was begun earlier.
+    """
+    seen, former = facts.target or TargetFacts(), before.target or TargetFacts()
+    if seen.previous is None:
+        return {}
+    whole = former.current == pointer(order) or (former.front or {}).get("release") != order.release
+    models = {model.config: model.sha256 for model in order.models}
+    return {key: sha for key, sha in models.items() if whole or _served(former, key) != sha}
+
+
 def plan_restore(facts: Facts, before: Facts, order: DeployOrder, host: str) -> list[Command]:
     """Undo a swap that did not prove itself, and put the service back that ran `before`.
 

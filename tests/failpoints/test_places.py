@@ -48,7 +48,7 @@ UNNAMED = {
     "ringrift/control/webhook.py:_post httpx.AsyncClient": INSIDE,
     "hosts/files.py:upload self.rename": INSIDE,
     "hosts/files.py:sha256 self._remote.check": ONLY_LOOKS,
-    "hosts/health.py:ask httpx.AsyncClient": ONLY_LOOKS,
+    "hosts/health.py:forwarded httpx.AsyncClient": ONLY_LOOKS,
     "hosts/identity.py:_create_once os.fsync": INSIDE,
     "hosts/identity.py:_create_once os.link": INSIDE,
     "hosts/identity.py:_create_once temporary.unlink": INSIDE,

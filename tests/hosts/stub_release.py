@@ -58,8 +58,9 @@ def load(folder):
             raise ValueError(f"{entry['file']} has another hash")
         if data.startswith(b"unplayable"):
             raise ValueError(f"{entry['file']} plays an illegal move")
-        surprise = data.startswith(b"surprise")
-        models[key] = {"sha256": found, "generation": entry["generation"], "surprise": surprise}
+        surprise, answers = data.startswith(b"surprise"), not data.startswith(b"mute")
+        models[key] = {"sha256": found, "generation": entry["generation"]}
+        models[key] |= {"surprise": surprise, "answers": answers}
     return manifest["generation"], models
 """
 VERIFY = """
@@ -98,8 +99,16 @@ class Health(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
     def do_GET(self):
-        body = report()
-        self.send_response(503 if served["issues"] else 200)
+        self.say(503 if served["issues"] else 200, report())
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        state = asked["game_state"]
+        model = served["models"].get(f"{state['boardType']}_{len(state['players'])}p", {})
+        answers = model.get("answers", True)
+        move = {"move": {"type": "place_ring"} if answers else None, "model": model.get("sha256")}
+        self.say(200, json.dumps(move).encode())
+    def say(self, status, body):
+        self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

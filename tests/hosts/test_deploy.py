@@ -28,7 +28,7 @@ from ringrift.errors import (
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 STEPS = ["facts", "folders", "release", "environment", "warm-up", "models", "verify"]
-STEPS += ["swap", "service", "health", "retention"]
+STEPS += ["swap", "service", "health", "probe", "retention"]
 
 
 @pytest.fixture(autouse=True)

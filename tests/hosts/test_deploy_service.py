@@ -10,6 +10,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hosts.probing import PROBES
 from ringrift.control.domain.ports import ModelFile
 from ringrift.control.signing import signed_order
 from ringrift.errors import IncompatibleModel
@@ -63,7 +64,8 @@ async def test_real_models_are_verified_served_replaced_and_a_wrong_one_is_refus
     assert serving.models == {"hex8_2p": first.models[0].sha256}
     asked = await fleet.observe(warm_host.spec, "web", port)
     assert asked.process == serving.process and asked.process is not None
-    assert asked.traffic is not None and (asked.traffic.answered, asked.traffic.errors) == (0, 0)
+    assert asked.traffic is not None
+    assert (asked.traffic.answered, asked.traffic.errors) == (PROBES, 0)
 
     second = signed_order(KEY, "web", port, "d-2", 2, (make_model("hex8_2p", 2),))
     serving = await fleet.deploy(warm_host.spec, second, report)
