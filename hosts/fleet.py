@@ -91,9 +91,12 @@ class SshFleet:
                 raise NotFound(f"{host.name} has no agent to restart", hint="provision the host")
             await perform(remote, facts, commands)
 
-    async def release(self) -> str:
-        """Return the name of the release of the packages that are installed here."""
-        return (await self._built("")).name
+    async def installable(self, release: str = "") -> str:
+        """Return the name of a release that was built here, for none that of the packages installed here.
+
+        Raises NotFound for one that is gone, CorruptData for one that is damaged.
+        """
+        return (await self._built(release)).name
 
     async def _built(self, release: str) -> wheel.Release:
         """Return a release by its name, the present one for none; NotFound for one that is gone."""

@@ -64,7 +64,9 @@ def _page(view: DeploymentView, width: int) -> list[Text]:
     ended = sum(step.state in ENDED for each in view.operations for step in each.steps)
     total = sum(len(each.steps) for each in view.operations)
     lines = [
-        line(words(f"deployment, generation {view.generation}   ", "accent"), state(view.state)),
+        line(
+            words(f"deployment{_release(view)}, generation {view.generation}   ", "accent"), state(view.state)
+        ),
         line(progress(ended, total, min(40, width - 20)), words(f"  {ended} of {total} steps")),
         *(
             line(
@@ -86,6 +88,10 @@ def _page(view: DeploymentView, width: int) -> list[Text]:
     lines += [words(""), line(words("reversible  ", "dim"), prose(view.reversible))]
     lines.append(line(words("command     ", "dim"), words(view.command)))
     return lines
+
+
+def _release(view: DeploymentView) -> str:
+    return f" of release {plain(view.release)}" if view.release else ""
 
 
 def _error(view: OperationView) -> list[Text]:

@@ -46,6 +46,7 @@ def columns(drift: float) -> tuple[Column, ...]:
             "gen", lambda v, w: words("-" if v.generation is None else str(v.generation)), 4, 5, right=True
         ),
         Column("served", ticks, 12, 12),
+        Column("release", lambda v, w: words(v.release or "-"), 12, 12, rank=2),
         Column("checked", checked, 7, 7, right=True),
         Column(
             "issues", lambda v, w: words("; ".join(v.issues) or "none", "warn" if v.issues else "dim"), 10, 80

@@ -61,6 +61,12 @@ def deploy_inference(
     context: typer.Context,
     target: Annotated[list[str] | None, typer.Argument(help="Targets; all when left out.")] = None,
     config: Configs = None,
+    software: Annotated[
+        bool, typer.Option("--software", help="Instead of models: this release of ringrift, without a pause.")
+    ] = False,
+    release: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --software: one that was installed before.")
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait and show the steps.")] = True,
@@ -69,17 +75,23 @@ def deploy_inference(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make targets serve the champions, wave by wave; when one fails, all go back to what they served."""
+    """Make targets serve the champions, or run a release, wave by wave; when one fails, all go back."""
     from ringrift.cli import tables
     from ringrift.client import routes
     from ringrift.protocol.operator import DeployRequest
 
     out = output(context, json)
     configs = [config_key(key) for key in config or []]
-    asked = {"targets": target or [], "configs": configs, "actor": actor()}
+    asked = {
+        "targets": target or [],
+        "configs": configs,
+        "software": software,
+        "release": release,
+        "actor": actor(),
+    }
     with controller() as client:
         if cancel is not None:
-            _cancel(client, out, cancel, bool(target or config or dry_run), wait)
+            _cancel(client, out, cancel, bool(target or config or software or release or dry_run), wait)
             return
         plan = client.send(routes.deploy(routes.build(DeployRequest, **asked, dry_run=True)))
         if dry_run:
@@ -119,6 +131,9 @@ def _cancel(client: Client, out: Output, identity: str, more: bool, wait: bool) 
 
 
 def _question(plan: DeploymentView) -> str:
+    if plan.release is not None:
+        count = sum(row.release != plan.release for row in plan.targets)
+        return f"Install release {plan.release} on {count} target(s) of {len(plan.targets)}?"
     changes = [action for action in plan.actions if action.change]
     names = {action.target for action in changes}
     if not changes:

@@ -202,7 +202,7 @@ def promotion(view: op.PromotionView) -> RenderableType:
 
 
 def targets(views: Sequence[op.TargetView]) -> RenderableType:
-    headers = ("target", "host", "port>", "state", "gen>", "serving", "checked>", "issues")
+    headers = ("target", "host", "port>", "state", "gen>", "serving", "release", "checked>", "issues")
     return table(headers, (_target_row(view) for view in views))
 
 
@@ -215,6 +215,7 @@ def _target_row(view: op.TargetView) -> tuple[object, ...]:
         state_text(view.state),
         "-" if view.generation is None else view.generation,
         f"{right} of {sum(1 for m in view.models if m.desired)} as desired",
+        view.release or "-",
         age(view.checked_age),
         "; ".join([*view.issues, *_restarted(view)]) or "-",
     )
@@ -247,12 +248,16 @@ def _same(model: op.ServingView) -> Text:
 
 
 def deployment(view: op.DeploymentView) -> RenderableType:
-    headers = ("wave>", "target", "config", "model", "serving now", "")
+    if view.release is not None:
+        return _software(view)
+    headers = ("wave>", "target", "release", "config", "model", "serving now", "")
     waves = {row.target: row.wave for row in view.targets}
+    releases = {row.target: row.release for row in view.targets}
     rows = (
         (
             waves.get(a.target, "-"),
             a.target,
+            releases.get(a.target) or "the present one",
             a.config,
             short(a.model),
             short(a.serving, "nothing"),
@@ -263,6 +268,19 @@ def deployment(view: op.DeploymentView) -> RenderableType:
     return Group(_deployment_head(view), table(headers, rows), Text(plain(f"reversible: {view.reversible}")))
 
 
+def _software(view: op.DeploymentView) -> RenderableType:
+    rows = (
+        (row.wave, row.target, row.release or "-", view.release, _moves(row, view)) for row in view.targets
+    )
+    headers = ("wave>", "target", "release now", "release", "")
+    back = Text(plain(f"reversible: {view.reversible}"))
+    return Group(_deployment_head(view), table(headers, rows), back)
+
+
+def _moves(row: op.RolloutTarget, view: op.DeploymentView) -> Text:
+    return state_text("same" if row.release == view.release else "change")
+
+
 def deployed(view: op.DeploymentView) -> RenderableType:
     """What came of a deployment; its plan was shown before."""
     return Group(_deployment_head(view), rollout(view.targets), operations(view.operations))
@@ -271,7 +289,9 @@ def deployed(view: op.DeploymentView) -> RenderableType:
 def _deployment_head(view: op.DeploymentView) -> Text:
     name = f" {view.id}" if view.id else ""
     because = f" ({view.reason})" if view.reason else ""
-    return Text(plain(f"deployment{name}, generation {view.generation}: {view.state}{because}"), style="bold")
+    what = f" of release {view.release}" if view.release else ""
+    stands = f"generation {view.generation}: {view.state}{because}"
+    return Text(plain(f"deployment{name}{what}, {stands}"), style="bold")
 
 
 def jobs(views: Sequence[op.JobView]) -> RenderableType:

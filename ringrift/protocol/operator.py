@@ -16,7 +16,7 @@ from ringrift.protocol.agent import Telemetry
 from ringrift.protocol.alerts import AlertCount
 from ringrift.protocol.hosts import HostDetails
 from ringrift.protocol.hosts import HostKey as HostKey
-from ringrift.protocol.types import ConfigKey, Name, Port, Reply, Sha256, Wire
+from ringrift.protocol.types import ConfigKey, Name, Port, ReleaseName, Reply, Sha256, Wire
 from ringrift.protocol.types import Line as Line
 
 PREFIX = "/v1"
@@ -268,6 +268,8 @@ class RolloutTarget(Reply):
         "waiting", "running", "baking", "succeeded", "failed", "rolling_back", "rolled_back", "skipped"
     ]
     reason: str
+    release: str | None = None
+    """Of our software: what it ran before, and runs on while only models change; null when it told none."""
 
 
 class TargetView(Reply):
@@ -284,13 +286,20 @@ class TargetView(Reply):
     """Since it was found to have started anew other than by a deployment."""
     rollout: RolloutTarget | None = None
     """Of the newest deployment that names it."""
+    release: str | None = None
+    """Of our software: what answered when it was last asked; null when it did not tell."""
 
 
 class DeployRequest(Wire):
-    """Make targets serve the champions. Empty lists mean all."""
+    """Make targets serve the champions. Empty lists mean all.
+
+    With `software` they keep their models and get `release`, by default the controller's, of our software.
+    """
 
     targets: list[Name] = []
     configs: list[ConfigKey] = []
+    software: bool = False
+    release: ReleaseName | None = None
     actor: Line = "operator"
     dry_run: bool = False
 
@@ -317,6 +326,8 @@ class DeploymentView(Reply):
     operations: list[OperationView]
     state: Literal["planned", "running", "halting", "cancelling", "succeeded", "failed", "cancelled"]
     reason: str = ""
+    release: str | None = None
+    """Of our software: what it installs; null when only models change."""
     reversible: str
     command: str
 

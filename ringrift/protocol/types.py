@@ -16,6 +16,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0
 """Host and target names: lower-case letters, digits and inner dashes, 1 to 40 characters."""
 
 
+ReleaseName = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+"""A release of our software: the first 12 hex digits of its wheel's SHA-256."""
+
+
 @lru_cache(maxsize=64)
 def _known_config(key: str) -> str:
     return GameConfig.parse(key).key

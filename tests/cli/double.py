@@ -209,7 +209,8 @@ def _write(world: World, path: list[str], query: dict[str, str], body: dict[str,
     if path == ["targets"]:
         return sample.targets()[0].model_copy(update={"name": body["name"], "host": body["host"]})
     if path == ["deployments"]:
-        return sample.deployment(None if body.get("dry_run") else 0)
+        view = sample.deployment(None if body.get("dry_run") else 0)
+        return sample.software(view) if body.get("software") else view
     return None
 
 

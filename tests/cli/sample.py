@@ -501,6 +501,9 @@ def operation(
     )
 
 
+RELEASES = ("3f1c9a77be02", "a90d44e1c6b8")
+
+
 def targets() -> list[op.TargetView]:
     """Return three targets: one well, one behind, one away."""
     played = [each for each in configs() if each.champion]
@@ -527,6 +530,7 @@ def targets() -> list[op.TargetView]:
             models=serving(),
             issues=[],
             checked_age=9.0,
+            release=RELEASES[0],
         ),
         op.TargetView(
             name="eu-2",
@@ -538,6 +542,7 @@ def targets() -> list[op.TargetView]:
             issues=["2 configs serve another hash than the champion"],
             checked_age=11.0,
             restarted_age=42.0,
+            release=RELEASES[1],
             rollout=rollout("eu-2", 2, "rolled_back", "eu-1: 3 errors beside 120 moves, 1.0% are allowed"),
         ),
         op.TargetView(
@@ -551,6 +556,12 @@ def targets() -> list[op.TargetView]:
             checked_age=1290.0,
         ),
     ]
+
+
+def software(view: op.DeploymentView) -> op.DeploymentView:
+    """Return a deployment made one of the newer release, which its second target runs already."""
+    former = [row.model_copy(update={"release": RELEASES[place]}) for place, row in enumerate(view.targets)]
+    return view.model_copy(update={"release": RELEASES[1], "targets": former})
 
 
 def rollout(target: str, wave: int, state: str, reason: str = "") -> op.RolloutTarget:

@@ -40,6 +40,7 @@ BAD = (
     ("targets add t --host h --port 80 --config hex", 2, "unknown config"),
     ("deploy-inference --config nope", 2, "unknown config"),
     ("deploy-inference Not/A/Name", 2, "is not allowed"),
+    ("deploy-inference --software --release ../x", 2, "is not allowed"),
     ("events --after -1", 2, "--after"),
     ("up --port 70000", 2, "--port"),
     ("status --no-such-option", 2, "--no-such-option"),

@@ -108,6 +108,28 @@ def test_the_plan_of_a_deployment_tells_the_waves(run, world) -> None:
     ]
 
 
+def test_an_update_of_the_software_shows_which_targets_change_and_asks(run, world) -> None:
+    result = run("deploy-inference", "--software", answer="y\n")
+    assert "Install release a90d44e1c6b8 on 1 target(s) of 2?" in result.stderr
+    assert [row.split()[-1] for row in result.stderr.splitlines() if " 3f1c9a77be02 " in row] == ["change"]
+    planned, made = world.sent("POST", "/v1/deployments")
+    assert (planned["software"], made["software"], made["release"]) == (True, True, None)
+
+
+def test_an_earlier_release_is_named_and_the_plan_is_data(run, world) -> None:
+    result = run("deploy-inference", "--software", "--release", "3f1c9a77be02", "--dry-run", "--json")
+    assert [row["release"] for row in json.loads(result.stdout)["targets"]] == [
+        "3f1c9a77be02",
+        "a90d44e1c6b8",
+    ]
+    [sent] = world.sent("POST", "/v1/deployments")
+    assert (sent["release"], sent["dry_run"]) == ("3f1c9a77be02", True)
+
+
+def test_targets_show_their_release(run, world) -> None:
+    assert "a90d44e1c6b8" in run("targets", "list").stdout
+
+
 def test_a_deployment_is_cancelled_by_its_id_and_its_end_is_waited_for(run, world) -> None:
     result = run("deploy-inference", "--cancel", "dep-32")
     assert result.exit_code == 0 and "dep-32" in result.stdout

@@ -29,6 +29,7 @@ from ringrift.control.domain.ports import (
     StepReport,
     Traffic,
 )
+from ringrift.errors import NotFound
 from ringrift.game.config import GameConfig
 from ringrift.protocol import agent as wire
 from ringrift.protocol.jobs import EvaluateSpec, IngestSpec, SelfplaySpec, TrainSpec, parse_spec, sequences
@@ -322,6 +323,7 @@ class RecordingFleet:
         self.plans: dict[str, HostPlan] = {}
         self.after_provision: Provisioned | None = None
         self.stand_still: asyncio.Event | None = None
+        self.release = RELEASE
         self.closed = False
 
     def fail(self, call: str, *errors: Exception | None, subject: str = "") -> None:
@@ -378,6 +380,11 @@ class RecordingFleet:
     async def restart_agent(self, host: HostSpec) -> None:
         self._call("restart_agent", host.name)
 
+    async def installable(self, release: str = "") -> str:
+        if release not in ("", RELEASE, self.release):
+            raise NotFound(f"there is no release {release}")
+        return release or self.release
+
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         self.orders.append(order)
         await report(StepEvent("copy", "running"))
@@ -386,7 +393,8 @@ class RecordingFleet:
             await self.stand_still.wait()
         await report(StepEvent("copy", "done", "", 0.1))
         models = {model.config: model.sha256 for model in order.models}
-        said = Serving(True, order.generation, models, process=self.process)
+        release = order.release or RELEASE
+        said = Serving(True, order.generation, models, process=self.process, release=release)
         self.served[order.target] = self.serving.get(order.target, said)
         return self.served[order.target]
 

@@ -368,7 +368,7 @@ class TestDeployments:
     async def test_a_target_that_says_something_else_is_a_failed_deployment(self, world: World) -> None:
         model = await champion(world)
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
-        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: "0" * 64})
+        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: "0" * 64}, release=RELEASE)
         done = await self.deploy(world)
         assert done["state"] == "failed"
         assert done["operations"][0]["error"]["code"] == "corrupt_data"
@@ -438,7 +438,7 @@ class TestObservation:
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
         await world.post("/deployments", {})
         await world.finish_deployments()
-        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: "0" * 64})
+        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: "0" * 64}, release=RELEASE)
         drifted = await self.observed(world)
         assert drifted["state"] == "drifted"
         assert drifted["models"] == [{"config": CONFIG, "desired": model, "serving": "0" * 64}]
@@ -449,7 +449,7 @@ class TestObservation:
         assert sick["state"] == "unhealthy" and sick["issues"] == ["hash differs"]
         world.fleet.fail("observe", Unreachable("no answer"))
         assert (await self.observed(world))["state"] == "unreachable"
-        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model})
+        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model}, release=RELEASE)
         assert (await self.observed(world))["state"] == "serving"
 
     async def test_a_target_that_was_put_back_to_an_older_generation_has_drifted(self, world: World) -> None:
@@ -458,7 +458,7 @@ class TestObservation:
         for _ in range(2):
             await world.post("/deployments", {})
             await world.finish_deployments()
-        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model})
+        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model}, release=RELEASE)
         drifted = await self.observed(world)
         assert drifted["state"] == "drifted"
         assert drifted["issues"] == ["it serves generation 1 instead of 2"]
@@ -532,7 +532,7 @@ class TestObservation:
         await world.post("/targets", {"name": "front", "host": "stage", "port": 9000})
         await world.post("/deployments", {})
         await world.finish_deployments()
-        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model})
+        world.fleet.serving["front"] = Serving(True, 1, {CONFIG: model}, release=RELEASE)
         before = (await world.get("/events?limit=1"))[0]["id"]
         await self.observed(world)
         assert (await world.get("/events?limit=1"))[0]["id"] == before

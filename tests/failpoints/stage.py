@@ -119,7 +119,8 @@ class Machines(RecordingFleet):
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         await report(StepEvent("swap", "running"))
-        said = Serving(True, order.generation, {model.config: model.sha256 for model in order.models})
+        models = {model.config: model.sha256 for model in order.models}
+        said = Serving(True, order.generation, models, release=order.release or self.release)
         self.serving[order.target] = said
         await report(StepEvent("swap", "done", "", 0.1))
         return said

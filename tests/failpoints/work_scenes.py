@@ -12,7 +12,7 @@ from ringrift.errors import Unreachable
 from ringrift.protocol import agent as wire
 from ringrift.protocol.jobs import parse_spec, sequences
 from ringrift.protocol.sessions import RESULTS_BATCH, ResultBatch
-from tests.control.doubles import shard
+from tests.control.doubles import RELEASE, shard
 from tests.control.stage import play_out, with_candidates
 from tests.control.test_transfers import put, received
 from tests.control.world import CONFIG
@@ -349,12 +349,14 @@ async def rolled_out(stage: Stage) -> None:
 @champions.act
 async def another_deployment_is_taken_back(stage: Stage) -> None:
     if len(stage.query("SELECT 1 FROM deployment")) < 2:
-        await stage.world.post("/deployments", {"configs": [CONFIG]})
+        stage.fleet.release = "0123456789ab"
+        await stage.world.post("/deployments", {"software": True})
     ((identity, state),) = stage.query("SELECT id, state FROM deployment ORDER BY generation DESC LIMIT 1")
     if state == "running":
         await stage.world.reconcile("rollouts")
         await stage.world.post(f"/deployments/{identity}/cancel")
     await rolled_out(stage)
+    assert stage.query("SELECT DISTINCT release FROM target") == [(RELEASE,)]
 
 
 @champions.act

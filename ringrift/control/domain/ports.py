@@ -173,8 +173,11 @@ class Fleet(Protocol):
     async def restart_agent(self, host: HostSpec) -> None:
         """Start the agent's service anew."""
 
-    async def release(self) -> str:
-        """Return the name of the release that would be installed now."""
+    async def installable(self, release: str = "") -> str:
+        """Return the name of a release that can be installed, the present one when none is named.
+
+        Raises `NotFound` for one that the controller does not have any more.
+        """
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         """Copy, verify hash and one legal move, swap, and return what the target says that it serves."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,16 +70,19 @@ def deploy_order(
         for entry in operation.order["models"]
     ]
     deployment, generation = operation.deployment or operation.id, operation.order["generation"]
-    return signed_order(key, operation.subject, operation.order["port"], deployment, generation, models)
+    order = signed_order(key, operation.subject, operation.order["port"], deployment, generation, models)
+    return replace(order, release=operation.order.get("release") or "")
 
 
 def _verify(order: DeployOrder, serving: Serving) -> None:
     wanted = {model.config: model.sha256 for model in order.models}
-    if serving.healthy and serving.models == wanted:
+    if serving.healthy and serving.models == wanted and order.release in ("", serving.release):
         return
     wrong = sorted(key for key in wanted | serving.models if wanted.get(key) != serving.models.get(key))
     issue = f": {serving.issues[0]}" if serving.issues else ""
     what = f"serves something else for {', '.join(wrong)}" if wrong else "is not healthy"
+    if serving.healthy and not wrong:
+        what = f"runs release {serving.release} instead of {order.release}"
     raise CorruptData(f"target {order.target} {what} after its deployment{issue}", hint="deploy again")
 
 

@@ -18,7 +18,7 @@ from sqlmodel import Session, select
 from ringrift.control.domain.retention import Judgement
 from ringrift.control.reconcile.base import converge
 from ringrift.control.reconcile.context import Context
-from ringrift.control.store import retention
+from ringrift.control.store import production, retention
 from ringrift.control.store.artifacts import begin_removal, end_removal
 from ringrift.control.store.operations import LOCK_SECONDS
 from ringrift.control.store.tables import Artifact, Host
@@ -49,8 +49,12 @@ async def run(context: Context) -> None:
     await _remove_files(context)
     await asyncio.to_thread(_tidy, context)
     await context.artifacts.remove_unclaimed(context.settings.retention.leftover_hours * 3600)
-    used = await context.store.read(lambda s: set(s.exec(select(Host.release)).all()))
+    used = await context.store.read(_used_releases)
     await asyncio.to_thread(_old_wheels, context.home / "releases", used)
+
+
+def _used_releases(session: Session) -> set[str | None]:
+    return {*session.exec(select(Host.release)).all(), *production.releases(session)}
 
 
 async def _remove_files(context: Context) -> None:
@@ -86,7 +90,7 @@ def _tidy(context: Context) -> None:
 
 
 def _old_wheels(releases: Path, used: set[str | None]) -> None:
-    """Remove wheels that no host runs, but for the newest; each is in a folder named by its hash."""
+    """Remove wheels that nothing needs, but for the newest; each is in a folder named by its hash."""
     found = [path for path in releases.glob("*") if _RELEASE.fullmatch(path.name) and path.is_dir()]
     for folder in sorted(found, key=lambda path: path.stat().st_mtime)[:-_WHEELS]:
         if folder.name not in used:

@@ -88,6 +88,28 @@ def wanted(session: Session, target: str) -> dict[str, dict[str, Any]]:
     return {entry["config"]: entry for entry in newest.order["models"]} if newest else {}
 
 
+def software(session: Session, name: str) -> str | None:
+    """Return the release of our software that a target should run: as ordered last, else as it tells."""
+    newest = newest_order(session, name)
+    ordered: str | None = newest.order.get("release") if newest else None
+    return ordered or get_target(session, name).release
+
+
+def releases(session: Session) -> set[str]:
+    """Return the releases that targets should run, and for each target the one that it ran before."""
+    found = set()
+    for target in targets(session):
+        present = software(session, target.name) or ""
+        former = (
+            select(DeploymentTarget.release)
+            .join(Deployment, col(Deployment.id) == col(DeploymentTarget.deployment))
+            .where(DeploymentTarget.target == target.name, DeploymentTarget.release != present)
+            .order_by(col(Deployment.made_at).desc())
+        )
+        found |= {present, session.exec(former.limit(1)).first() or present}
+    return found
+
+
 def deployed_since(session: Session, target: str, at: float) -> bool:
     """Tell whether a deployment to a target is under way, or was at any time since `at`."""
     query = select(Operation.id).where(
@@ -111,10 +133,11 @@ def record_serving(session: Session, name: str, serving: Serving) -> bool:
     issues = list(serving.issues) if not serving.healthy else _wrong(order, serving)
     state = "unhealthy" if not serving.healthy else "drifted" if issues else "serving"
     restarted = _restarted(session, target, serving)
+    moved, target.release = target.release != serving.release, serving.release
     target.process, target.traffic = serving.process, None
     if serving.traffic is not None:
         target.traffic = traffic_document(serving.traffic)
-    return _note(session, target, state, serving.generation, issues, serving.models, restarted)
+    return _note(session, target, state, serving.generation, issues, serving.models, restarted, moved)
 
 
 def _wrong(order: Operation | None, serving: Serving) -> list[str]:
@@ -124,6 +147,9 @@ def _wrong(order: Operation | None, serving: Serving) -> list[str]:
     generation = order.order["generation"] if order else None
     if serving.generation != generation:
         wrong.append(f"it serves generation {serving.generation} instead of {generation}")
+    release = order.order.get("release") if order else None
+    if release and serving.release != release:
+        wrong.append(f"it runs release {serving.release or 'that it does not tell'} instead of {release}")
     return wrong
 
 
@@ -137,7 +163,7 @@ def _restarted(session: Session, target: Target, serving: Serving) -> bool:
 def record_silence(session: Session, name: str, reason: str) -> bool:
     """Note that a target could not be asked; what it served last stays the last that is known (P8)."""
     target = get_target(session, name)
-    return _note(session, target, "unreachable", target.generation, [reason], None, False)
+    return _note(session, target, "unreachable", target.generation, [reason], None)
 
 
 def _note(
@@ -147,7 +173,8 @@ def _note(
     generation: int | None,
     issues: list[str],
     models: dict[str, str] | None,
-    restarted: bool,
+    restarted: bool = False,
+    moved: bool = False,
 ) -> bool:
     before = (target.state, target.generation, target.issues)
     target.state, target.generation, target.issues = state, generation, issues
@@ -155,7 +182,7 @@ def _note(
     if restarted:
         target.restarted_at = target.checked_at
     session.add(target)
-    changed = restarted or before != (state, generation, issues)
+    changed = restarted or moved or before != (state, generation, issues)
     if models is not None:
         changed = _note_models(session, target, models) or changed
     if changed:
@@ -169,6 +196,7 @@ def _note(
             issues=issues,
             models=models,
             restarted=restarted,
+            release=target.release,
         )
     return changed
 

@@ -17,7 +17,7 @@ from ringrift.control.store.fleet import get_host
 from ringrift.control.store.ids import new_id
 from ringrift.control.store.learning import champions
 from ringrift.control.store.operations import start_operation
-from ringrift.control.store.production import get_target, serving_now, targets, wanted
+from ringrift.control.store.production import get_target, serving_now, software, targets, wanted
 from ringrift.control.store.tables import Deployment, DeploymentTarget, Model, Operation, Target
 from ringrift.errors import Conflict, MissingEvidence, NotFound, Refused
 from ringrift.game.config import GameConfig
@@ -40,6 +40,8 @@ class DeploymentPlan:
 
     generation: int
     actions: tuple[Action, ...]
+    release: str | None = None
+    """The release of our software that is installed with it; None: what runs there stays."""
 
     @property
     def targets(self) -> list[str]:
@@ -67,6 +69,40 @@ def plan_deployment(
     return DeploymentPlan(_next_generation(session), tuple(actions))
 
 
+def plan_software(session: Session, names: Sequence[str], release: str) -> DeploymentPlan:
+    """Return what installing a release on targets would do (empty: all that serve something).
+
+    Each keeps the models that it was told to serve. Raises `Refused` for a target that serves none, or that
+    could not be taken back since it did not tell what it runs.
+    """
+    named = [get_target(session, name) for name in dict.fromkeys(names)]
+    chosen = named or [target for target in targets(session) if wanted(session, target.name)]
+    if not chosen:
+        raise NotFound("no inference target serves anything", hint="deploy models first")
+    actions = [action for target in chosen for action in _kept(session, target)]
+    return DeploymentPlan(_next_generation(session), tuple(actions), release)
+
+
+def _kept(session: Session, target: Target) -> list[Action]:
+    _require_host(session, target)
+    kept, serving = wanted(session, target.name), serving_now(session, target.name)
+    if not kept:
+        raise Refused(f"target {target.name} serves nothing yet", hint="deploy models to it first")
+    if software(session, target.name) is None:
+        raise Refused(
+            f"target {target.name} did not tell which release it runs", hint="deploy models to it first"
+        )
+    return [
+        Action(target.name, config, entry["sha256"], entry["generation"], serving.get(config))
+        for config, entry in kept.items()
+    ]
+
+
+def _require_host(session: Session, target: Target) -> None:
+    if get_host(session, target.host).state == "retired":
+        raise Refused(f"host {target.host} of target {target.name} is retired", hint="add the host again")
+
+
 def _require_vectors(session: Session, actions: Sequence[Action]) -> None:
     models = {action.model for action in actions}
     query = select(Model.sha256).where(col(Model.sha256).in_(models), col(Model.golden).is_(None))
@@ -86,8 +122,7 @@ def _next_generation(session: Session) -> int:
 
 
 def _actions(session: Session, target: Target, configs: Sequence[str]) -> list[Action]:
-    if get_host(session, target.host).state == "retired":
-        raise Refused(f"host {target.host} of target {target.name} is retired", hint="add the host again")
+    _require_host(session, target)
     standing, serving = champions(session), serving_now(session, target.name)
     kept = wanted(session, target.name)
     served = target.configs or sorted(standing)
@@ -111,7 +146,7 @@ def start_deployment(session: Session, plan: DeploymentPlan, actor: str, share: 
     """
     document = [vars(action) for action in plan.actions]
     for running in _running_on(session, plan.targets):
-        if _same(running.actions, document):
+        if running.release == plan.release and _same(running.actions, document):
             return running
         raise Conflict(
             f"{_shared(session, running, plan.targets)} is being deployed to by {running.id}",
@@ -125,6 +160,7 @@ def start_deployment(session: Session, plan: DeploymentPlan, actor: str, share: 
         actions=document,
         made_at=time,
         state="running",
+        release=plan.release,
     )
     session.add(deployment)
     session.flush()
@@ -141,7 +177,13 @@ def start_deployment(session: Session, plan: DeploymentPlan, actor: str, share: 
             )
         )
     record(
-        session, actor, "deployment.started", deployment.id, generation=plan.generation, targets=plan.targets
+        session,
+        actor,
+        "deployment.started",
+        deployment.id,
+        generation=plan.generation,
+        targets=plan.targets,
+        release=plan.release,
     )
     return deployment
 
@@ -210,12 +252,14 @@ def pure(rows: Sequence[DeploymentTarget]) -> list[Row]:
 def start_target(session: Session, deployment: Deployment, row: DeploymentTarget) -> None:
     """Order a target to serve what the deployment says, and remember what it was ordered to serve before."""
     row.before = list(wanted(session, row.target).values())
+    row.release = software(session, row.target)
     models = [
         {"config": action["config"], "sha256": action["model"], "generation": action["generation"]}
         for action in deployment.actions
         if action["target"] == row.target
     ]
-    row.operation = _order(session, deployment, row.target, deployment.generation, models)
+    release = deployment.release or row.release
+    row.operation = _order(session, deployment, row.target, deployment.generation, models, release)
     settle(session, row, "running", "")
 
 
@@ -225,16 +269,22 @@ def take_back(session: Session, deployment: Deployment, row: DeploymentTarget) -
         deployment.back_generation = _next_generation(session)
         session.add(deployment)
         session.flush()
-    row.back = _order(session, deployment, row.target, deployment.back_generation, row.before)
+    number = deployment.back_generation
+    row.back = _order(session, deployment, row.target, number, row.before, row.release)
     own = row.reason if row.state in ("failed", "rolling_back") else ""
     settle(session, row, "rolling_back", own or deployment.reason)
 
 
 def _order(
-    session: Session, deployment: Deployment, name: str, generation: int, models: list[dict[str, Any]]
+    session: Session,
+    deployment: Deployment,
+    name: str,
+    generation: int,
+    models: list[dict[str, Any]],
+    release: str | None,
 ) -> str:
     target = get_target(session, name)
-    order = {"generation": generation, "port": target.port, "models": models}
+    order = {"generation": generation, "port": target.port, "models": models, "release": release}
     return start_operation(session, "deploy", name, target.host, deployment.actor, order, deployment.id).id
 
 

@@ -16,6 +16,7 @@ from ringrift.control.reconcile.context import Context
 from ringrift.control.store import production, rollouts
 from ringrift.control.store.clock import now
 from ringrift.control.store.tables import Target
+from ringrift.errors import BadInput
 from ringrift.protocol.operator import DeploymentView, DeployRequest, TargetAdd, TargetView
 
 
@@ -51,16 +52,22 @@ def _deployments(router: APIRouter, context: Context) -> None:
     @router.post("/deployments")
     async def deploy(wish: DeployRequest, by: By) -> DeploymentView:
         command, share = _command(wish), context.settings.rollouts.share
+        if wish.software and wish.configs:
+            raise BadInput("software is installed for every config of a target", hint="name no config")
+        if wish.release and not wish.software:
+            raise BadInput("a release is named, but no software is to be installed", hint="add --software")
+        release = await context.fleet.installable(wish.release or "") if wish.software else None
+
+        def planned(session: Session) -> rollouts.DeploymentPlan:
+            if release is not None:
+                return rollouts.plan_software(session, wish.targets, release)
+            return rollouts.plan_deployment(session, wish.targets, wish.configs)
+
         if wish.dry_run:
-            return await context.store.read(
-                lambda s: planned_view(
-                    rollouts.plan_deployment(s, wish.targets, wish.configs), command, share
-                )
-            )
+            return await context.store.read(lambda s: planned_view(s, planned(s), command, share))
 
         def work(session: Session) -> DeploymentView:
-            plan = rollouts.plan_deployment(session, wish.targets, wish.configs)
-            begun = rollouts.start_deployment(session, plan, by.actor(wish.actor), share)
+            begun = rollouts.start_deployment(session, planned(session), by.actor(wish.actor), share)
             return deployment_view(session, begun.id, command)
 
         view = await context.store.write("deployment.order", work)
@@ -83,4 +90,6 @@ def _deployments(router: APIRouter, context: Context) -> None:
 
 def _command(wish: DeployRequest) -> str:
     configs = [word for config in wish.configs for word in ("--config", config)]
-    return " ".join(["ringrift-ctl deploy-inference", *wish.targets, *configs])
+    software = ["--software"] if wish.software else []
+    release = ["--release", wish.release] if wish.release else []
+    return " ".join(["ringrift-ctl deploy-inference", *software, *release, *wish.targets, *configs])

@@ -44,12 +44,18 @@ def target_view(session: Session, target: Target) -> TargetView:
         checked_age=time - target.checked_at if target.checked_at is not None else None,
         restarted_age=time - target.restarted_at if target.restarted_at is not None else None,
         rollout=_rollout_target(rollout) if rollout is not None else None,
+        release=target.release,
     )
 
 
 def _rollout_target(row: DeploymentTarget) -> RolloutTarget:
     return RolloutTarget(
-        deployment=row.deployment, target=row.target, wave=row.wave, state=row.state, reason=row.reason
+        deployment=row.deployment,
+        target=row.target,
+        wave=row.wave,
+        state=row.state,
+        reason=row.reason,
+        release=row.release,
     )
 
 
@@ -81,20 +87,29 @@ def target_why(session: Session, name: str) -> WhyView:
     )
 
 
-def planned_view(plan: DeploymentPlan, command: str, share: float) -> DeploymentView:
+def planned_view(session: Session, plan: DeploymentPlan, command: str, share: float) -> DeploymentView:
     """Return a deployment that was only planned."""
     places = zip(plan.targets, waves(len(plan.targets), share), strict=True)
+    targets = [
+        RolloutTarget(
+            deployment="",
+            target=name,
+            wave=wave,
+            state="waiting",
+            reason="",
+            release=production.software(session, name),
+        )
+        for name, wave in places
+    ]
     return DeploymentView(
         id=None,
         generation=plan.generation,
         actions=[_action(action) for action in plan.actions],
-        targets=[
-            RolloutTarget(deployment="", target=name, wave=wave, state="waiting", reason="")
-            for name, wave in places
-        ],
+        targets=targets,
+        release=plan.release,
         operations=[],
         state="planned",
-        reversible=_REVERSIBLE,
+        reversible=_reversible(plan.release, targets),
         command=command,
     )
 
@@ -102,17 +117,27 @@ def planned_view(plan: DeploymentPlan, command: str, share: float) -> Deployment
 def deployment_view(session: Session, deployment_id: str, command: str = "") -> DeploymentView:
     """Return a deployment with its targets and operations; `NotFound` for an unknown id."""
     deployment = rollouts.get_deployment(session, deployment_id)
+    targets = [_rollout_target(row) for row in rollouts.rows_of(session, deployment.id)]
     return DeploymentView(
         id=deployment.id,
         generation=deployment.generation,
         actions=[_action(Action(**action)) for action in deployment.actions],
-        targets=[_rollout_target(row) for row in rollouts.rows_of(session, deployment.id)],
+        targets=targets,
         operations=[operation_view(session, item) for item in rollouts.operations_of(session, deployment.id)],
         state=deployment.state,
         reason=deployment.reason,
-        reversible=_REVERSIBLE,
+        release=deployment.release,
+        reversible=_reversible(deployment.release, targets),
         command=command or "ringrift-ctl deploy-inference",
     )
+
+
+def _reversible(release: str | None, targets: list[RolloutTarget]) -> str:
+    if release is None:
+        return _REVERSIBLE
+    former = {row.release for row in targets} - {release, None}
+    back = former.pop() if len(former) == 1 else "NAME"
+    return f"yes: ringrift-ctl deploy-inference --software --release {back} goes back without a pause"
 
 
 def _action(action: Action) -> DeployAction:

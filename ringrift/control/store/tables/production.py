@@ -25,6 +25,8 @@ class Target(SQLModel, table=True):
     """Its counters then; None when it shows none."""
     restarted_at: float | None = seconds(default=None)
     """When it was found to have started anew other than by a deployment, for the last time."""
+    release: str | None = None
+    """The release of our software that answered when it was last asked; None when it did not tell."""
 
 
 class Deployment(SQLModel, table=True):
@@ -41,6 +43,8 @@ class Deployment(SQLModel, table=True):
     back_generation: int | None = Field(default=None, index=True, unique=True)
     """Under which its targets were taken back."""
     ended_at: float | None = seconds(default=None)
+    release: str | None = None
+    """The release of our software that it installs; None when only models change."""
 
 
 class DeploymentTarget(SQLModel, table=True):
@@ -63,6 +67,8 @@ class DeploymentTarget(SQLModel, table=True):
     """The operation that takes it back."""
     before: list[dict[str, Any]] = document(default_factory=list)
     """The models that it was ordered to serve before; none when it served nothing."""
+    release: str | None = None
+    """The release of our software that it ran before; None when it did not tell."""
     first: dict[str, Any] | None = document(default=None, nullable=True)
     """The first sample of its counters after the change."""
 
