@@ -311,7 +311,7 @@ class TestSoftware:
         old = await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
         before = (host.root / "run" / "services" / "inference-web.json").read_bytes()
         (source / "inference" / "later.py").write_text("")
-        second = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.release())
+        second = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.installable())
         new = await stub_fleet.deploy(host.spec, second, report)
         assert (new.release, new.models, new.generation) == (second.release, old.models, 2)
         assert old.release not in (None, new.release) and old.process != new.process
@@ -325,7 +325,7 @@ class TestSoftware:
         old = await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
         main = source / "inference" / "__main__.py"
         main.write_text("raise SystemExit('a module is missing')\n" + main.read_text())
-        bad = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.release())
+        bad = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.installable())
         with pytest.raises(EnvironmentProblem, match="does not take over: it ended with 1"):
             await stub_fleet.deploy(host.spec, bad, report)
         shown = await stub_fleet.observe(host.spec, "web", bad.port)
