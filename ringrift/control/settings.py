@@ -30,6 +30,9 @@ class AgentSettings:
     """Heartbeats, leases and repair of agents."""
 
     beat_seconds: float = bounded(15.0, 0.1, 300.0)
+    """Pause between an agent's heartbeats."""
+    beats_per_second: float = bounded(450.0, 1.0, 100_000.0)
+    """Those of all agents from which each pauses longer, to half of `stale_seconds` or a third of a lease."""
     stale_seconds: float = bounded(45.0, 0.2, 3600.0)
     """Heartbeat age from which a host is `stale`."""
     down_seconds: float = bounded(90.0, 0.3, 7200.0)

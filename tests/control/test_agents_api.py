@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlmodel import select
 
+from ringrift.control.api.beating import BeatWindow
 from ringrift.control.settings import Settings
 from ringrift.control.store import fleet
 from ringrift.control.store.jobs import cancel_jobs, queue_job
@@ -160,6 +162,14 @@ async def test_a_heartbeat_extends_the_lease_and_carries_progress(world: World) 
     job = (await world.get("/jobs"))[0]
     assert job["state"] == "leased" and job["progress"] == pytest.approx(3 / 8)
     assert (job["unit"], job["rate"], job["host"]) == ("games", 0.5, "alpha")
+
+
+async def test_a_fleet_that_would_beat_too_often_is_asked_for_longer_pauses(world: World) -> None:
+    agents = replace(world.settings.agents, beat_seconds=1.0, beats_per_second=1.0)
+    world.context.settings = replace(world.settings, agents=agents)
+    alpha, *_ = [await world.agent(name) for name in ("alpha", "beta", "gamma")]
+    told = wire.BeatRequest(version="0.1.0", release=RELEASE, incarnation="start", telemetry=wire.Telemetry())
+    assert (await BeatWindow(world.context).take(alpha.id, told)).next_beat_seconds == 3.0
 
 
 async def test_a_deadline_is_not_extended_by_heartbeats(world: World) -> None:

@@ -26,7 +26,7 @@ from ringrift.control.domain.gate import (
     gate_conditions,
     overridable,
 )
-from ringrift.control.domain.health import age_text, host_health
+from ringrift.control.domain.health import age_text, beat_pause, host_health
 from ringrift.control.domain.selfplay import SelfplayNeed, waits_for_data, wanted_jobs
 from ringrift.control.domain.trigger import TrainingFacts, TrainingLimits, first_failed, training_conditions
 from ringrift.control.policy import packaged_policy
@@ -269,6 +269,14 @@ def test_self_play_goes_on_while_a_training_waits_for_better_data_and_for_nothin
 )
 def test_silence_is_unknown_stale_or_down_but_never_dead(age: float | None, health: str) -> None:
     assert host_health(age, 45, 90) == health
+
+
+@pytest.mark.parametrize(
+    ("agents", "pause"), [(0, 15.0), (41, 15.0), (6750, 15.0), (9000, 20.0), (10_000, 22.222), (99_999, 22.5)]
+)
+def test_a_large_fleet_beats_less_often_and_still_twice_before_it_is_stale(agents: int, pause: float) -> None:
+    assert beat_pause(agents, 15.0, 450.0, 22.5) == pytest.approx(pause, abs=0.001)
+    assert beat_pause(agents, 15.0, 450.0, 5.0) == 15.0, "never more often than asked for"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from sqlmodel import Session
+
+from ringrift.control.domain.health import beat_pause
 from ringrift.control.reconcile.context import Context
+from ringrift.control.settings import AgentSettings
 from ringrift.control.store import beats
 from ringrift.errors import EnvironmentProblem, RingRiftError
 from ringrift.protocol.agent import BeatReply, BeatRequest
@@ -20,7 +25,11 @@ from ringrift.protocol.agent import BeatReply, BeatRequest
 GATHER_SECONDS = 0.025
 MOST = 256
 """Beats of one transaction."""
+_COUNT_SECONDS = 60.0
+"""How often agents are counted: a fleet that grows beats more slowly soon after."""
 
+Beat = tuple[str, BeatRequest]
+"""(agent, what it says)."""
 Told = Callable[[BeatReply | Exception], None]
 _log = logging.getLogger("ringrift.api")
 
@@ -32,6 +41,7 @@ class BeatWindow:
         self._context = context
         self._waiting: list[tuple[str, BeatRequest, Told]] = []
         self._task: asyncio.Task[None] | None = None
+        self._agents, self._count_at = 0, 0.0
 
     async def take(self, agent: str, request: BeatRequest) -> BeatReply:
         """Take one heartbeat; return after its commit."""
@@ -74,12 +84,8 @@ class BeatWindow:
 
     async def _write(self, batch: list[tuple[str, BeatRequest, Told]]) -> list[BeatReply | Exception]:
         pairs = [(agent, request) for agent, request, _ in batch]
-        settings = self._context.settings.agents
         try:
-            written = await self._context.store.write(
-                "agent.beat", lambda s: beats.take_beats(s, pairs, settings)
-            )
-            return list(written)
+            return list(await self._context.store.write("agent.beat", lambda s: self._take(s, pairs)))
         except Exception as error:
             if not isinstance(error, RingRiftError):
                 _log.exception("heartbeats failed")
@@ -87,3 +93,13 @@ class BeatWindow:
                 return [error] * len(batch)
         # One value that the database cannot hold must not cost the others their beat.
         return [answer for beat in batch for answer in await self._write([beat])]
+
+    def _take(self, session: Session, told: Sequence[Beat]) -> list[BeatReply | RingRiftError]:
+        if time.monotonic() >= self._count_at:
+            self._agents, self._count_at = beats.count_agents(session), time.monotonic() + _COUNT_SECONDS
+        return beats.take_beats(session, told, self._paced(self._context.settings.agents))
+
+    def _paced(self, settings: AgentSettings) -> AgentSettings:
+        longest = min(settings.stale_seconds / 2, settings.lease_seconds / 3)
+        pause = beat_pause(self._agents, settings.beat_seconds, settings.beats_per_second, longest)
+        return replace(settings, beat_seconds=pause)

@@ -26,7 +26,8 @@ from ringrift.control.bench.wire import Answer, Closed, Pool
 from ringrift.protocol import agent as wire
 from ringrift.protocol.sessions import CHALLENGE_HEADER, RESULTS_BATCH, SESSION, SESSION_HEADER, header
 
-BEAT_SECONDS = 15.0
+_FIRST_SECONDS = 15.0
+"""Over so long the first beats are spread; then each answer says when the next one is wanted."""
 _RETRY = (0.5, 5.0)
 """After so many seconds an agent whose beat was not answered tries again, as the real one does."""
 SENDERS = 8
@@ -132,7 +133,7 @@ class Load:
     async def beat_forever(self) -> None:
         """Let every agent beat at its pace, spread evenly."""
         start = time.monotonic()
-        due = [(start + random.random() * BEAT_SECONDS, agent.number) for agent in self.agents]
+        due = [(start + random.random() * _FIRST_SECONDS, agent.number) for agent in self.agents]
         heapq.heapify(due)
         while True:
             now = time.monotonic()
@@ -152,7 +153,7 @@ class Load:
 
     async def _beat(self, agent: Agent, moment: float, due: list[tuple[float, int]]) -> None:
         try:
-            status, _, _ = await agent.post(self.pool, wire.BEAT, agent.beat)
+            status, _, answer = await agent.post(self.pool, wire.BEAT, agent.beat)
             good = status == 200
         except Closed:
             good = False
@@ -169,7 +170,8 @@ class Load:
             if not self._unheard:
                 self.everyone.set()
         # From the answer on, as the real agent counts: nobody beats twice to make up for a late answer.
-        heapq.heappush(due, (now + BEAT_SECONDS * random.uniform(0.95, 1.05), agent.number))
+        pause = json.loads(answer)["next_beat_seconds"] * random.uniform(0.95, 1.05)
+        heapq.heappush(due, (now + pause, agent.number))
 
     async def results(self, seconds: float, start: int, stop: int, *, single: bool) -> dict[str, Any]:
         """Send units of the first agents for some seconds, as agents with a full spool do."""

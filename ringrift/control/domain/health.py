@@ -16,6 +16,15 @@ def host_health(beat_age: float | None, stale_seconds: float, down_seconds: floa
     return "stale" if beat_age <= down_seconds else "down"
 
 
+def beat_pause(agents: int, least: float, per_second: float, longest: float) -> float:
+    """Return the seconds between an agent's heartbeats, in a fleet of `agents`.
+
+    `least` as long as all together send at most `per_second`, then more, up to `longest`: so the cost of
+    hearing a fleet is bounded, and silence is still told in time.
+    """
+    return max(least, min(agents / per_second, longest))
+
+
 def age_text(seconds: float | None) -> str:
     """Return an age as people say it: `12 s`, `3 min`, `5.2 h`, `4.0 d`, or `unknown`."""
     if seconds is None:

@@ -20,6 +20,7 @@ from ringrift.protocol.agent import BeatReply, BeatRequest, Progress, Rate, Stan
 STOPPING = ("draining", "quarantined", "retired")
 """Host states in which its agent finishes what runs and takes nothing new."""
 
+_COUNT = "SELECT COUNT(*) FROM agent WHERE revoked_at IS NULL"
 _ACCESS = "SELECT revoked_at IS NULL FROM agent WHERE id = ?"
 _AGENTS = """SELECT agent.id, agent.revoked_at IS NULL, agent.incarnation, host.name, host.state,
 host.restarts > 0 OR host.restarted_at IS NOT NULL, {now}
@@ -53,6 +54,11 @@ def _require(agent_id: str, has_access: bool | None) -> None:
         raise NotFound(f"no agent {agent_id!r}")
     if not has_access:
         raise AccessRefused("this agent's key is revoked", hint="provision its host again to enrol it")
+
+
+def count_agents(session: Session) -> int:
+    """Return how many agents may beat."""
+    return int(run(session, _COUNT, ()).scalar_one())
 
 
 def beat(session: Session, agent_id: str, request: BeatRequest, settings: AgentSettings) -> BeatReply:
