@@ -56,6 +56,11 @@ class Release:
     def name(self) -> str:
         return self.sha256[:12]
 
+    @property
+    def record(self) -> str:
+        """Its RECORD file, relative to its folder: that is named by the version of which it was built."""
+        return f"{'-'.join(self.path.name.split('-')[:2])}.dist-info/RECORD"
+
 
 def build(home: Path, source: Path | None = None) -> Release:
     """Build the wheel into `home/releases` and return it; sources that did not change are not read again.

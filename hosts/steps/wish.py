@@ -19,6 +19,8 @@ class Wish:
     wheel: str
     """The wheel's path on the controller."""
     wheel_sha256: str
+    record: str
+    """The release's RECORD file, relative to its folder."""
     kernels: str
     """Names the sources of what is compiled; equal in releases that share their compiled code."""
     requirements: tuple[str, ...]

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stub_release import Ending, StoppedHere
 
 from hosts import deploy as deployment
-from hosts import health
+from hosts import health, wheel
 from ringrift.control.domain.ports import DeployOrder, ModelFile
 from ringrift.control.signing import signed_order
 from ringrift.errors import (
@@ -306,16 +306,22 @@ class TestSoftware:
     """Another release of our software beside the one that serves."""
 
     async def test_it_takes_over_behind_the_same_port_and_goes_back(
-        self, stub_fleet, host, report, make_order, source
+        self, stub_fleet, host, report, make_order, source, monkeypatch
     ):
         old = await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
         before = (host.root / "run" / "services" / "inference-web.json").read_bytes()
         (source / "inference" / "later.py").write_text("")
-        second = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.installable())
+        with monkeypatch.context() as patch:
+            patch.setattr(wheel, "__version__", "99.0")
+            patch.setattr(wheel, "DIST_INFO", "ringrift-99.0.dist-info")
+            patch.setattr(wheel, "RECORD", "ringrift-99.0.dist-info/RECORD")
+            second = replace(make_order(2, hex8_2p=b"one"), release=await stub_fleet.installable())
         new = await stub_fleet.deploy(host.spec, second, report)
         assert (new.release, new.models, new.generation) == (second.release, old.models, 2)
         assert old.release not in (None, new.release) and old.process != new.process
         assert (host.root / "run" / "services" / "inference-web.json").read_bytes() == before
+        assert await stub_fleet.deploy(host.spec, second, report) == new
+        assert report.ended["release"] == "unchanged", "it is known by its own RECORD"
         third = replace(make_order(3, hex8_2p=b"one"), release=old.release)
         assert (await stub_fleet.deploy(host.spec, third, report)).release == old.release
 

@@ -44,6 +44,7 @@ def some_wish(chance: random.Random) -> Wish:
         release=chance.choice(RELEASES),
         wheel="/ctl/r.whl",
         wheel_sha256="0" * 64,
+        record="ringrift-1.dist-info/RECORD",
         kernels=chance.choice(["k1", "k2"]),
         requirements=REQUIREMENTS,
         python=chance.choice([None, None, "/opt/py/bin/python"]),
