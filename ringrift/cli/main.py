@@ -21,6 +21,7 @@ from ringrift.cli import (
     jobs,
     models,
     play,
+    portable,
     production,
     programs,
     promotion,
@@ -45,6 +46,7 @@ for verbs in (controller, doctor, durability, records, promotion, production, pr
     app.add_typer(verbs.app)
 for more in (inventory.app, trust.app, batches.verbs):
     hosts.app.add_typer(more)
+models.app.add_typer(portable.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(hosts.app, name="hosts")
 app.add_typer(alerts.app, name="alerts")

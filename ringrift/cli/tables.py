@@ -164,7 +164,7 @@ def model(view: op.ModelView) -> RenderableType:
         ("alias", ", ".join(view.aliases) or "-"),
         ("generation", "-" if view.generation is None else view.generation),
         ("parents", _lineage(view)),
-        ("data set", view.dataset),
+        ("origin", _origin(view.origin)) if view.origin else ("data set", view.dataset or "-"),
         ("positions", "-" if view.positions is None else view.positions),
         ("held-out loss", "-" if view.holdout_loss is None else f"{view.holdout_loss:.4f}"),
         ("age", age(view.age)),
@@ -183,7 +183,14 @@ def _lineage(view: op.ModelView) -> str:
     ]
     if view.parent and not known:
         return f"{view.parent} (unknown here)"
-    return " <- ".join([*known, "from scratch"])
+    imported = view.lineage[-1].imported if view.lineage else view.origin is not None
+    return " <- ".join([*known, "imported" if imported else "from scratch"])
+
+
+def _origin(origin: op.OriginView) -> str:
+    told = f"generation {origin.generation} there" if origin.generation else "no champion there"
+    parent = f", parent {short(origin.parent)}" if origin.parent else ""
+    return f"imported, signed by {origin.signer} ({told}{parent})"
 
 
 def promotion(view: op.PromotionView) -> RenderableType:

@@ -18,6 +18,7 @@ from ringrift.protocol import batches as many
 from ringrift.protocol import durability as dw
 from ringrift.protocol import hosts as hw
 from ringrift.protocol import operator as op
+from ringrift.protocol import portable as away
 from ringrift.protocol.scheduling import JobChange, JobDetail, ShareSet, SharesView
 from ringrift.protocol.tokens import NewToken, TokenRequest, TokenView
 
@@ -239,6 +240,15 @@ def models(config: str | None = None) -> Call[list[op.ModelView]]:
 
 def model(sha: str) -> Call[op.ModelView]:
     return Call("GET", f"/v1/models/{segment(sha, 'model')}", op.ModelView)
+
+
+def export_model(sha: str, request: away.ExportRequest) -> Call[away.ExportView]:
+    """Have a model signed for others; `artifact` fetches its checkpoint."""
+    return Call("POST", f"/v1/models/{segment(sha, 'model')}/export", away.ExportView, body=request)
+
+
+def import_model(request: away.ImportRequest) -> Call[away.ImportView]:
+    return Call("POST", "/v1/models", away.ImportView, body=request, seconds=FILE_SECONDS)
 
 
 def evaluations(config: str | None = None, state: str | None = None) -> Call[list[op.EvaluationView]]:

@@ -170,13 +170,27 @@ class AncestorView(Reply):
     model: str
     state: str
     generation: int | None
+    imported: bool = False
+
+
+class OriginView(Reply):
+    """Where an imported model comes from: who signed it, and what that says of it."""
+
+    signer: str
+    """The key's id: 16 hex digits of its SHA-256."""
+    parent: str | None
+    dataset: str | None
+    generation: int
+    """That it was champion of there; 0 for none."""
+    evaluation: str | None
 
 
 class ModelView(Reply):
     model: str
     config: str
     parent: str | None
-    dataset: str
+    dataset: str | None
+    """null for an imported model."""
     state: Literal["candidate", "champion", "retired", "rejected"]
     generation: int | None
     positions: int | None
@@ -187,6 +201,8 @@ class ModelView(Reply):
     """`champion`, `challenger`, `previous`: names of its config that mean this model now."""
     lineage: list[AncestorView] = []
     """Of a single model: its parents, nearest first."""
+    origin: OriginView | None = None
+    """Of an imported model."""
 
 
 class GameView(Reply):

@@ -53,6 +53,9 @@ def postgres() -> Iterator[URL]:
 def migrated_postgres(postgres: URL) -> URL:
     """A Postgres with our tables."""
     engines = open_engines(postgres)
+    if migrate.revision(engines.writer) is not None:
+        migrate.upgrade(engines.writer)
+        empty(postgres)
     migrate.downgrade(engines.writer, "base")
     migrate.upgrade(engines.writer)
     engines.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ringrift.control.backup.restore import MARKER, restore
 from ringrift.control.objects import Folder
 from ringrift.control.reconcile import retention
 from tests.control.doubles import shard
+from tests.control.exports import CHECKPOINT, wish
 from tests.control.kept import keep
 from tests.failpoints.killing import Scene
 from tests.failpoints.stage import Stage
@@ -115,6 +117,17 @@ async def a_person_gets_a_token(stage: Stage) -> None:
 @backups.act
 async def it_is_revoked(stage: Stage) -> None:
     await stage.world.post("/tokens/ann/revoke")
+
+
+@backups.act
+async def a_model_is_imported(stage: Stage) -> None:
+    await stage.world.post("/models", wish())
+
+
+@backups.act
+async def it_is_exported_in_turn(stage: Stage) -> None:
+    if not stage.query("SELECT 1 FROM event WHERE action = 'model.exported'"):
+        await stage.world.post(f"/models/{sha256(CHECKPOINT).hexdigest()}/export", {})
 
 
 SCENES = [backups]

@@ -35,7 +35,7 @@ LEAST = {
         "POST /jobs/{identity}/cancel /shares /retention /deployments/{identity}/cancel",
         "POST /alerts/{signature:path}/ack",
     ),
-    "promoter": ("POST /promotions /rollback/{config}",),
+    "promoter": ("POST /promotions /rollback/{config} /models /models/{sha}/export",),
     "owner": ("POST /backups /tokens /tokens/{name}/revoke", "GET /tokens"),
 }
 OPEN = {("GET", "/v1/health")}

@@ -19,6 +19,7 @@ from ringrift.control.api.routes import (
     inventory,
     learning,
     metrics,
+    portable,
     production,
     scheduling,
     tokens,
@@ -46,7 +47,7 @@ def operators_app(context: Context, token: str) -> FastAPI:
     route = guarded_route(context, token)
     guarded = APIRouter(prefix=PREFIX, route_class=route)
     hosts = (alerts, batches, fleet, hostkeys, inventory)
-    for room in (*hosts, durability, games, learning, production, scheduling, tokens, work):
+    for room in (*hosts, durability, games, learning, portable, production, scheduling, tokens, work):
         room.add_routes(guarded, context)
     app.include_router(guarded)
     bare = APIRouter(route_class=route)

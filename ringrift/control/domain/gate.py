@@ -49,7 +49,8 @@ class GateFacts:
     `policy` is the present one. `evaluation` is the test against the present champion, or the random player
     where there is none; `others` are the tests against anchors and former champions. `model_config` is None
     for an unknown model. `parents` are its ancestors' configs, nearest first, None for an ancestor that is
-    not in the store.
+    not in the store. `signer` is the key id under an imported model, which has no data set here; None for
+    one that was trained here.
     """
 
     config: str
@@ -64,6 +65,7 @@ class GateFacts:
     evaluation: EvaluationFacts | None
     policy: str
     others: tuple[TestFacts, ...] = ()
+    signer: str | None = None
 
 
 def gate_conditions(facts: GateFacts) -> list[Condition]:
@@ -98,7 +100,8 @@ def _condition(name: str, value: object, limit: object, passed: bool, reason: st
 
 
 def _model_conditions(facts: GateFacts) -> list[Condition]:
-    parents = ", ".join(parent or "missing" for parent in facts.parents) or "from scratch"
+    beginning = "imported" if facts.signer else "from scratch"
+    parents = ", ".join(parent or "missing" for parent in facts.parents) or beginning
     same_shape = facts.parent_architecture in (None, facts.architecture)
     return [
         _condition(
@@ -115,13 +118,7 @@ def _model_conditions(facts: GateFacts) -> list[Condition]:
             facts.model_state in ("candidate", "retired"),
             "rejected models stay rejected",
         ),
-        _condition(
-            "data set",
-            facts.dataset_config or "missing",
-            facts.config,
-            facts.dataset_config == facts.config,
-            "it must have been trained on this config's games",
-        ),
+        _origin(facts),
         _condition(
             "architecture",
             facts.architecture,
@@ -137,6 +134,20 @@ def _model_conditions(facts: GateFacts) -> list[Condition]:
             "every ancestor must be known",
         ),
     ]
+
+
+def _origin(facts: GateFacts) -> Condition:
+    """Return what stands for the training: the data set, or whoever signed what was imported."""
+    if facts.signer is not None and facts.dataset_config is None:
+        reason = "it was imported: its signer was trusted then"
+        return _condition("origin", f"signed by {facts.signer}", "a trusted signer", True, reason)
+    return _condition(
+        "data set",
+        facts.dataset_config or "missing",
+        facts.config,
+        facts.dataset_config == facts.config,
+        "it must have been trained on this config's games",
+    )
 
 
 def _no_evaluation(wanted: str) -> list[Condition]:

@@ -12,6 +12,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 _MORE: dict[tuple[str, str], Role] = {
     ("POST", "/promotions"): "promoter",
     ("POST", "/rollback/{config}"): "promoter",
+    # What the controller signs others trust, and what others signed plays for the championship here.
+    ("POST", "/models"): "promoter",
+    ("POST", "/models/{sha}/export"): "promoter",
     # A backup writes to any folder, and may take the keys along.
     ("POST", "/backups"): "owner",
     ("GET", "/tokens"): "owner",

@@ -96,14 +96,14 @@ def champions(session: Session) -> dict[str, Alias]:
 
 
 def fruitless_runs(session: Session) -> dict[str, int]:
-    """Return how many candidates of a config were rejected since it was enabled and last promoted."""
+    """Return how many candidates trained here were rejected since a config was enabled and last promoted."""
     since = func.coalesce(func.max(Alias.changed_at), 0.0)
     promoted = select(since).where(Alias.config == Model.config, Alias.name == CHAMPION).scalar_subquery()
     rows = session.exec(
         select(Model.config, func.count())
         .join(ConfigRow, col(ConfigRow.key) == col(Model.config))
         .where(Model.state == "rejected", Model.made_at > ConfigRow.changed_at)
-        .where(col(Model.made_at) > promoted)
+        .where(col(Model.made_at) > promoted, col(Model.job).is_not(None))
         .group_by(col(Model.config))
     ).all()
     return {config: int(count) for config, count in rows}

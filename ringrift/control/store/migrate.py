@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -61,14 +63,47 @@ def _migrate(engine: Engine, to: str, direction: Literal["upgrade", "downgrade"]
 
     config = _config()
     try:
-        with engine.begin() as connection:
+        with _migrating(engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             _refuse_newer(connection)
             config.attributes["connection"] = connection
             getattr(command, direction)(config, to)
+            _refuse_dangling(connection)
     except DBAPIError as error:
         raise environment_problem(error) from error
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction in which tables may be made anew.
+
+    SQLite would take the rows of a table that is replaced for removed while it watches references, and that
+    can be switched outside of transactions only.
+    """
+    if engine.dialect.name != "sqlite":
+        with engine.begin() as connection:
+            yield connection
+        return
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _refuse_dangling(connection: Connection) -> None:
+    """Undo a migration after which a row refers to none."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(text("PRAGMA foreign_key_check")).first()
+        if found is not None:
+            raise EnvironmentProblem(
+                f"a row of {found[0]} refers to a row of {found[2]} that is not there",
+                hint="restore the newest backup that was read back",
+            )
 
 
 def _config() -> Config:

@@ -108,6 +108,7 @@ def plan_promotion(session: Session, policy: Policy, config: str, prefix: str | 
         architecture=_shape(model.architecture),
         parent_architecture=_parent_shape(session, model),
         parents=_chain(session, model),
+        signer=model.origin["signer"] if model.origin else None,
         evaluation=_facts(session, policy, superiority),
         policy=policy.label,
         others=tuple(
@@ -169,7 +170,7 @@ def _facts(session: Session, policy: Policy, item: Evidence) -> EvaluationFacts 
 
 
 def _dataset_config(session: Session, model: Model) -> str | None:
-    dataset = session.get(Dataset, model.dataset)
+    dataset = session.get(Dataset, model.dataset) if model.dataset else None
     return dataset.config if dataset else None
 
 

@@ -89,7 +89,8 @@ def reference_graph(session: Session, settings: Settings) -> Graph:
         roots.setdefault(name, why)
     needs: dict[str, list[str]] = {}
     for model, dataset in session.exec(select(Model.sha256, Model.dataset)):
-        needs.setdefault(model, []).append(dataset)
+        if dataset is not None:
+            needs.setdefault(model, []).append(dataset)
     for dataset, shard in session.exec(select(DatasetShard.dataset, DatasetShard.shard)):
         needs.setdefault(dataset, []).append(shard)
     return Graph(roots, needs)

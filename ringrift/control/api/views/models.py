@@ -9,7 +9,7 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import standing
 from ringrift.control.store.promotion import PromotionPlan, ancestors, find_model
 from ringrift.control.store.tables import Alias, Evaluation, Model, Promotion
-from ringrift.protocol.operator import AncestorView, EvaluationView, ModelView, PromotionView
+from ringrift.protocol.operator import AncestorView, EvaluationView, ModelView, OriginView, PromotionView
 
 _SHOWN = {"superseded": "rejected"}
 """States that the wire has no word of its own for."""
@@ -78,6 +78,7 @@ def model_view(session: Session, model: Model) -> ModelView:
         evaluation=evaluation_view(session, evaluation) if evaluation else None,
         age=now(session) - model.made_at,
         aliases=list(session.exec(names).all()),
+        origin=OriginView.model_validate(model.origin) if model.origin else None,
     )
 
 
@@ -98,7 +99,12 @@ def one_model(session: Session, prefix: str) -> ModelView:
     """Return one model by its hash or the beginning of it, with its parents."""
     model = find_model(session, prefix)
     parents = [
-        AncestorView(model=parent.sha256, state=parent.state, generation=_generation(session, parent))
+        AncestorView(
+            model=parent.sha256,
+            state=parent.state,
+            generation=_generation(session, parent),
+            imported=parent.origin is not None,
+        )
         for parent in ancestors(session, model)
     ]
     return model_view(session, model).model_copy(update={"lineage": parents})

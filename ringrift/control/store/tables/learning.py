@@ -86,8 +86,9 @@ class Model(SQLModel, table=True):
     state: str
     """`candidate`, `champion`, `retired` or `rejected`."""
     parent: str | None = Field(default=None, foreign_key="model.sha256")
-    dataset: str = Field(foreign_key="dataset.sha256")
-    job: str = Field(foreign_key="job.id")
+    dataset: str | None = Field(default=None, foreign_key="dataset.sha256")
+    """None, as `job`, for a model that was imported."""
+    job: str | None = Field(default=None, foreign_key="job.id")
     architecture: dict[str, Any] = document()
     recipe: dict[str, Any] = document()
     positions: int = big()
@@ -97,6 +98,8 @@ class Model(SQLModel, table=True):
     holdout_value_accuracy: float
     golden: dict[str, Any] | None = document(default=None)
     """What the net says in fixed positions (`ringrift.golden`); None for models of before: not deployed."""
+    origin: dict[str, Any] | None = document(default=None)
+    """Of an imported model: `signer`, who says `parent`, `dataset`, `generation` and `evaluation`."""
     made_at: float = seconds()
 
 
