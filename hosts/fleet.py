@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hosts import deploy as deployment
-from hosts import health, tunnel, wheel
+from hosts import health, staging, tunnel, wheel
 from hosts import provision as provisioning
 from hosts.connection import Connector
 from hosts.facts import Facts, Question, gather
@@ -111,6 +111,17 @@ class SshFleet:
             remote = await self._remote(host)
             order = replace(order, release=built.name)
             return await deployment.deploy(remote, host, built, self._settings, order, report)
+
+    async def stage(
+        self, host: HostSpec, target: str, release: str, orders: Sequence[DeployOrder], report: StepReport
+    ) -> None:
+        """Have exactly the models of these orders wait on a target, one in each, proven by a release.
+
+        What serves does not change, and no other change of the host waits for this one.
+        """
+        built = await self._built(release)
+        remote = await self._remote(host)
+        await staging.stage(remote, host, built, self._settings, target, orders, report)
 
     async def observe(self, host: HostSpec, target: str, port: int) -> Serving:
         """Ask a target what it serves; raises Unreachable when it does not answer."""

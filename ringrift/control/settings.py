@@ -188,14 +188,19 @@ class RolloutSettings:
 
     share: float = bounded(0.5, 0.0, 1.0)
     """After the first target, up to this share of all of them; then the rest."""
-    bake_seconds: float = bounded(10.0, 0.0, 86_400.0)
-    """How long each wave is watched before the next."""
+    bake_seconds: float = bounded(0.5, 0.0, 86_400.0)
+    """How long each wave is watched before the next; short, since it is asked for moves, not waited for.
+
+    More is for targets with so much traffic that clients find in that time what four moves do not show.
+    """
     error_share: float = bounded(0.01, 0.0, 1.0)
     """Most errors of its own, of all requests while it is watched."""
     p99_seconds: float = bounded(10.0, 0.01, 60.0)
     """Longest that 99 % of the moves may take while it is watched."""
     least_moves: int = bounded(0, 0, 1_000_000)
     """Moves that must be asked of a target while it is watched."""
+    stage_challengers: int = bounded(1, 0, 1)
+    """Have challengers wait on their targets, proven there, before they are promoted. 1 is yes, 0 is no."""
     patience_seconds: float = bounded(120.0, 0.0, 86_400.0)
     """How much longer a target is waited for that cannot be asked, or taken back."""
     retry_seconds: float = bounded(5.0, 0.0, 3600.0)

@@ -90,7 +90,7 @@ class OperationView(Reply):
     """A long action on hosts or targets: provisioning or a deployment. Resumable by asking again."""
 
     id: str
-    kind: Literal["provision", "restart", "deploy"]
+    kind: Literal["provision", "restart", "deploy", "stage"]
     subject: str
     state: Literal["running", "succeeded", "failed"]
     steps: list[StepView]

@@ -9,7 +9,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -325,6 +325,8 @@ class RecordingFleet:
         self.stand_still: asyncio.Event | None = None
         self.release = RELEASE
         self.closed = False
+        self.waiting: dict[str, dict[str, str]] = {}
+        """Target -> the models that wait there -> the release that proved them."""
 
     def fail(self, call: str, *errors: Exception | None, subject: str = "") -> None:
         """Let the next calls of this name (on this subject) end with these errors; None: well."""
@@ -384,6 +386,12 @@ class RecordingFleet:
         if release not in ("", RELEASE, self.release):
             raise NotFound(f"there is no release {release}")
         return release or self.release
+
+    async def stage(
+        self, host: HostSpec, target: str, release: str, orders: Sequence[DeployOrder], report: StepReport
+    ) -> None:
+        self._call("stage", target)
+        self.waiting[target] = {order.models[0].sha256: release for order in orders}
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         self.orders.append(order)

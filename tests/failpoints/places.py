@@ -23,7 +23,7 @@ _BY_MODULE = {
     "urllib.request": {"urlopen"},
 }
 _FILES = {"replace", "rename", "unlink", "rmdir", "write_bytes", "write_text"}
-_HOSTS = {"provision", "restart_agent", "deploy", "check", "execute", "upload"}
+_HOSTS = {"provision", "restart_agent", "deploy", "stage", "check", "execute", "upload"}
 """Methods of the fleet, and of a connection to a host, that change the host."""
 
 

@@ -73,6 +73,7 @@ class Outside:
     machines: dict[str, Machine] = field(default_factory=dict)
     work: Fabrication = field(default_factory=Fabrication)
     serving: dict[str, Any] = field(default_factory=dict)
+    waiting: dict[str, Any] = field(default_factory=dict)
     receipts: set[tuple[str, int]] = field(default_factory=set)
     notes: dict[str, Any] = field(default_factory=dict)
     """What the actors of a scene remember."""
@@ -84,7 +85,7 @@ class Machines(RecordingFleet):
     def __init__(self, outside: Outside) -> None:
         super().__init__()
         self.outside = outside
-        self.serving = outside.serving
+        self.serving, self.waiting = outside.serving, outside.waiting
 
     def machine(self, name: str) -> Machine:
         """Return a host's machine."""

@@ -346,6 +346,22 @@ async def rolled_out(stage: Stage) -> None:
     await stage.until(done, "rollouts", "operations", "targets")
 
 
+@champions.given
+async def a_third_is_under_test(stage: Stage) -> None:
+    await candidate(stage, "three", tests=1)
+    await the_files_are_there(stage)
+    await stage.world.reconcile("aliases")
+
+
+@champions.act
+async def it_waits_on_the_target(stage: Stage) -> None:
+    async def done() -> bool:
+        return bool(stage.query("SELECT 1 FROM operation WHERE kind = 'stage' AND state = 'succeeded'"))
+
+    await stage.until(done, "staging", "operations")
+    assert stage.fleet.waiting["front"]
+
+
 @champions.act
 async def another_deployment_is_taken_back(stage: Stage) -> None:
     if len(stage.query("SELECT 1 FROM deployment")) < 2:

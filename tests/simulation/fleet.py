@@ -95,6 +95,9 @@ class SimFleet:
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         raise Unreachable("targets are not simulated")
 
+    async def stage(self, host: HostSpec, target: str, *rest: object) -> None:
+        raise Unreachable("targets are not simulated")
+
     async def installable(self, release: str = "") -> str:
         return release or self.release
 

@@ -20,7 +20,7 @@ _SIGNATURES = 200
 _GATES = 20
 _VARYING = re.compile(r"\b[0-9a-f]{8,}\b|\d+(?:\.\d+)?")
 _FAILED = ("failed", "quarantined", "refused", "queued")
-_SUBJECTS = ("job", "shard", "backup", "provision", "restart", "deploy")
+_SUBJECTS = ("job", "shard", "backup", "provision", "restart", "deploy", "stage")
 ACTIONS = (
     *(f"{subject}.{how}" for subject in _SUBJECTS for how in _FAILED),
     *("artifact.quarantined", "evaluation.rejected", "promotion.refused"),

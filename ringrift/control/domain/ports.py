@@ -6,7 +6,7 @@ database session is open. Errors are `ringrift.errors` (Unreachable, AccessRefus
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -181,6 +181,14 @@ class Fleet(Protocol):
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         """Copy, verify hash and one legal move, swap, and return what the target says that it serves."""
+
+    async def stage(
+        self, host: HostSpec, target: str, release: str, orders: Sequence[DeployOrder], report: StepReport
+    ) -> None:
+        """Have exactly the models of these orders wait on a target, one in each, proven by a release.
+
+        An empty `release` is the present one. What serves does not change.
+        """
 
     async def observe(self, host: HostSpec, target: str, port: int) -> Serving:
         """Ask a target what it serves."""

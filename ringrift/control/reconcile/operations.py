@@ -11,7 +11,7 @@ from contextlib import suppress
 from sqlmodel import Session
 
 from ringrift.control.domain.ports import StepEvent, StepReport
-from ringrift.control.reconcile import deploying, provisioning, restarting
+from ringrift.control.reconcile import deploying, provisioning, restarting, staging
 from ringrift.control.reconcile.context import Context
 from ringrift.control.store import operations
 from ringrift.control.store.tables import Operation
@@ -25,25 +25,26 @@ _ACTS: dict[str, Act] = {
     "provision": provisioning.carry_out,
     "restart": restarting.carry_out,
     "deploy": deploying.carry_out,
+    "stage": staging.carry_out,
 }
 
 
 async def step(context: Context) -> bool:
-    """Start what runs in the store but not here, one operation per host and at most 16 at once."""
+    """Start what runs in the store but not here, one operation per host and at most 16 at once.
+
+    What only waits for its deployment is counted apart, so that no other change ever waits for it.
+    """
     running = await context.store.read(operations.running_operations)
-    if not running:
-        return False
-    busy = {key for key in context.flights if key.startswith("operation:")}
     started = False
     for operation in running:
-        key = f"operation:{operation.host}"
+        kind = "staging" if operation.kind == "stage" else "operation"
+        key, busy = f"{kind}:{operation.host}", {key for key in context.flights if key.startswith(f"{kind}:")}
         if key in busy or len(busy) >= _AT_ONCE:
             continue
         token = secrets.token_hex(16)
         if await context.store.write(
             "operation.claim", lambda s, o=operation, t=token: operations.claim(s, o.id, t, context.epoch)
         ):
-            busy.add(key)
             context.flights.start(key, _run(context, operation, token))
             started = True
     return started

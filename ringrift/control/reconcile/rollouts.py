@@ -79,7 +79,7 @@ def _found(
     settings: RolloutSettings,
 ) -> Settlement:
     if row.state == "running":
-        return _carried_out(row, get_operation(session, row.operation or ""))
+        return _carried_out(row, get_operation(session, row.operation or ""), target)
     if row.state == "rolling_back":
         return _back(row, get_operation(session, row.back or ""), time, settings)
     if deployment.state != "running":
@@ -93,10 +93,14 @@ def _found(
     return Settlement(row, row.state, row.reason)
 
 
-def _carried_out(row: DeploymentTarget, operation: Operation) -> Settlement:
+def _carried_out(row: DeploymentTarget, operation: Operation, target: Target) -> Settlement:
     if operation.state == "failed":
         return Settlement(row, "failed", str((operation.error or {}).get("message", "")))
-    return Settlement(row, "baking" if operation.state == "succeeded" else "running", "")
+    if operation.state != "succeeded":
+        return Settlement(row, "running", "")
+    # What is recorded of a target while its operation runs is what that operation itself was answered.
+    told = target.traffic is not None and (target.checked_at or 0.0) >= operation.began_at
+    return Settlement(row, "baking", "", sampled=told)
 
 
 def _back(row: DeploymentTarget, operation: Operation, time: float, settings: RolloutSettings) -> Settlement:

@@ -19,7 +19,7 @@ from ringrift.errors import RingRiftError
 FLIGHT = "target:"
 _AT_ONCE = 32
 _BAKING_SECONDS, _LEAST_PAUSE = 0.5, 0.1
-"""How often targets are asked on which a rollout waits: so often, or at the end of a shorter bake."""
+"""How often targets are asked on which a rollout waits: so often, and when the bake is over."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,18 @@ def _due(session: Session, every: float) -> list[_Question]:
     ]
 
 
-def _baking(session: Session) -> set[str]:
-    """Return the targets that rollouts watch."""
-    query = select(DeploymentTarget.target).where(DeploymentTarget.state == "baking")
-    return set(session.exec(query).all())
+def _baking(session: Session) -> dict[str, float | None]:
+    """Return the targets that rollouts watch, and the times of their first samples."""
+    query = select(DeploymentTarget).where(DeploymentTarget.state == "baking")
+    return {row.target: row.first and row.first["at"] for row in session.exec(query).all()}
+
+
+def _left(session: Session, target: str, bake: float) -> float | None:
+    """Return the seconds until a target's bake is over; None where no rollout watches it."""
+    watched = _baking(session)
+    if target not in watched:
+        return None
+    return (watched[target] or now(session)) + bake - now(session)
 
 
 def _stale(time: float, checked_at: float | None, every: float) -> bool:
@@ -68,7 +76,22 @@ def _stale(time: float, checked_at: float | None, every: float) -> bool:
 
 
 async def _observe(context: Context, question: _Question) -> None:
-    """Ask a target. An answer that a deployment overtook may be of before or after it, and tells nothing."""
+    """Ask a target, and keep others from asking until it is time again."""
+    changed = await _ask(context, question)
+    bake = context.settings.rollouts.bake_seconds
+    left = await context.store.read(lambda s: _left(s, question.target, bake))
+    if changed or left is not None:
+        context.wake()
+    if left is not None:
+        await asyncio.sleep(min(_BAKING_SECONDS, max(_LEAST_PAUSE, left)))
+        context.wake()
+
+
+async def _ask(context: Context, question: _Question) -> bool:
+    """Note what a target says; tell whether that is new.
+
+    An answer that a deployment overtook may be of before or after it, and tells nothing.
+    """
     target = question.target
 
     def heard(note: Callable[[Session], bool]) -> Callable[[Session], bool]:
@@ -79,13 +102,6 @@ async def _observe(context: Context, question: _Question) -> None:
     except RingRiftError as error:
         reason = error.message
         silence = heard(lambda s: production.record_silence(s, target, reason))
-        changed = await context.store.write("target.silent", silence)
-    else:
-        answer = heard(lambda s: production.record_serving(s, target, serving))
-        changed = await context.store.write("target.serving", answer)
-    baking = await context.store.read(lambda s: target in _baking(s))
-    if changed or baking:
-        context.wake()
-    if baking:
-        await asyncio.sleep(min(_BAKING_SECONDS, max(_LEAST_PAUSE, context.settings.rollouts.bake_seconds)))
-        context.wake()
+        return await context.store.write("target.silent", silence)
+    answer = heard(lambda s: production.record_serving(s, target, serving))
+    return await context.store.write("target.serving", answer)

@@ -78,7 +78,7 @@ class Operation(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     kind: str
-    """`provision`, `restart` or `deploy`."""
+    """`provision`, `restart`, `deploy` or `stage` (models that wait for their deployment)."""
     subject: str = Field(index=True)
     host: str = Field(foreign_key="host.name", index=True)
     state: str = Field(index=True)

@@ -1,0 +1,110 @@
+"""How soon a promotion serves everywhere, and how soon a broken candidate is taken back.
+
+`python -m benchmarks.rollout --targets 6`: a controller, an sshd and a service for each target, all on this
+machine. What serves where is asked of the services themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import tempfile
+import time
+from collections import defaultdict
+from math import inf
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sqlmodel import Session
+
+from ringrift.control.store.operations import get_operation
+from ringrift.control.store.rollouts import rows_of
+from tests.load.stand import Stand, standing
+
+_LOOK_SECONDS = 0.1
+
+
+async def seen_everywhere(stand: Stand, model: str) -> dict[str, float]:
+    """Ask every service until it serves a model; return when each did, by the monotonic clock."""
+
+    async def seen(name: str) -> float:
+        while True:
+            if await stand.serves(name) == model:
+                return time.monotonic()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    names = list(stand.ports)
+    return dict(zip(names, await asyncio.gather(*map(seen, names)), strict=True))
+
+
+async def promoted(stand: Stand, model: str) -> None:
+    """Promote a model, deploy it, and print how long it took and what for."""
+    began = time.monotonic()
+    watching = asyncio.create_task(seen_everywhere(stand, model))
+    await stand.promote(model)
+    view = await stand.deploy()
+    assert view["state"] == "succeeded", view["reason"]
+    ended, times = time.monotonic() - began, await watching
+    served = sorted(at - began for at in times.values())
+    print(
+        f"  served by one after {served[0]:.1f} s, by all after {served[-1]:.1f} s, done after {ended:.1f} s"
+    )
+    print(f"  waves: {await stand.store.read(lambda s: waves(s, view['id']))}")
+    print(f"  steps: {parts(view)}")
+
+
+def waves(session: Session, deployment: str) -> str:
+    """Return how long each wave's operations took, and what passed between one wave and the next."""
+    spans: dict[int, tuple[float, float]] = {}
+    for row in rows_of(session, deployment):
+        operation = get_operation(session, row.operation or "")
+        began, ended = spans.get(row.wave, (inf, 0.0))
+        spans[row.wave] = min(began, operation.began_at), max(ended, operation.ended_at or inf)
+    told, before = [], None
+    for began, ended in (spans[wave] for wave in sorted(spans)):
+        told += [f"watched {began - before:.2f}"] if before else []
+        told.append(f"changed {ended - began:.2f}")
+        before = ended
+    return ", ".join(told)
+
+
+def parts(view: dict[str, Any]) -> str:
+    """Return what the operations of a deployment spent their time with, the median of the targets."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for operation in view["operations"]:
+        for step in operation["steps"]:
+            spent[step["name"]].append(step["seconds"] or 0.0)
+    shown = {name: median(times) for name, times in spent.items()}
+    return ", ".join(f"{name} {seconds:.2f}" for name, seconds in shown.items() if seconds >= 0.005)
+
+
+async def measure(folder: Path, targets: int, repeats: int, settings: str) -> None:
+    async with standing(folder, targets, settings) as stand:
+        print(f"{targets} targets: first deployment, which brings the software")
+        await promoted(stand, await stand.model(0))
+        print("promotion of a model that no target has seen")
+        await promoted(stand, await stand.model(1))
+        for number in range(repeats):
+            model = await stand.model(2 + number)
+            began = time.monotonic()
+            await stand.staged(model)
+            print(f"promotion after pre-staging, which took {time.monotonic() - began:.1f} s")
+            await promoted(stand, model)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--targets", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--settings", type=Path, help="a config.toml for the controller")
+    options = parser.parse_args()
+    settings = options.settings.read_text() if options.settings else ""
+    logging.disable(logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(Path(folder), options.targets, options.repeats, settings))
+
+
+if __name__ == "__main__":
+    main()
