@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,8 @@ ASKED_WRONGLY = frozenset(
     )
 )
 """Errors that the service answers with 4xx: the client's, not the model's."""
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts no authority: it is plain HTTP inside SSH. Reading those that httpx trusts takes 70 ms a client."""
 _SAMPLE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -60,7 +63,8 @@ async def forwarded(
         listener = await _forward(remote, port)
     try:
         address = f"http://127.0.0.1:{listener.get_port()}"
-        async with httpx.AsyncClient(base_url=address, timeout=seconds, trust_env=False) as client:
+        options = {"base_url": address, "timeout": seconds, "trust_env": False, "verify": _NOBODY}
+        async with httpx.AsyncClient(**options) as client:
             yield client
     finally:
         listener.close()
