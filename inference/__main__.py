@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from inference import footprint
+from inference import engine, footprint
 from inference.listening import inherited, listen
 from inference.server import Server
 from inference.trust import add_trust, trust_of
@@ -67,6 +67,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--expect", help=f"configs that the manifest must name, separated by commas ({_EXPECTED_VARIABLE})"
     )
+    parser.add_argument(
+        "--engine", choices=engine.ENGINES, help=f"what computes the nets, default torch ({engine.VARIABLE})"
+    )
     add_trust(parser, "DIR")
     options = parser.parse_args(arguments)
     options.models = options.models or _from_environment(_MODELS_VARIABLE, Path)
@@ -74,6 +77,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         raise BadInput("no folder of models", hint=f"give --models DIR or set {_MODELS_VARIABLE}")
     if options.port is None:
         options.port = _from_environment("PORT", int) or _DEFAULT_PORT
+    options.engine = options.engine or engine.chosen()
     if options.workers < 1 or options.waiting < 0:
         raise BadInput("--workers must be at least 1 and --waiting at least 0")
     named = options.expect if options.expect is not None else os.environ.get(_EXPECTED_VARIABLE, "")
@@ -87,8 +91,7 @@ def _serve(options: argparse.Namespace) -> None:
     # The address is taken before the slow imports, so that a port in use is told at once.
     found = listen(options.host, options.port) if options.fd is None else inherited(options.fd)
     footprint.rest()
-
-    import torch
+    os.environ[engine.VARIABLE] = options.engine
 
     from inference.app import build_app
     from inference.pool import SearchPool
@@ -99,7 +102,7 @@ def _serve(options: argparse.Namespace) -> None:
         warm_up()
         footprint.settle()
 
-    torch.set_num_threads(1)
+    engine.prepare()
     watcher = Watcher(options.models, trust_of(options, options.models), options.expect, prepare)
     pool = SearchPool(options.workers, options.waiting)
     watcher.start()

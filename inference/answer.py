@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from inference.candidates import usable
+from inference.engine import player_of
 from inference.games import Games
 from inference.models import Model, ModelSet
 from inference.request import AiMoveRequest, Malformed, MoveRequest, effective_seed, read_request
@@ -19,7 +20,7 @@ from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.notation.gamestate import load_game
 from ringrift.notation.movejson import move_to_json
-from ringrift.players.base import Deadline, Player, PlayerSpec, build_player
+from ringrift.players.base import Deadline, Player, PlayerSpec
 from ringrift.players.ladder import Level, clamp, level
 
 ANSWER_SECONDS = 25.0
@@ -40,7 +41,7 @@ class Players:
             "held", OrderedDict()
         )
         key = (config.key, spec)
-        player = held.pop(key, None) or build_player(spec, config, model.net if model else None)
+        player = held.pop(key, None) or player_of(spec, config, model.net if model else None)
         held[key] = player
         if len(held) > _PLAYERS_PER_THREAD:
             held.popitem(last=False)

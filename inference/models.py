@@ -6,17 +6,17 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from inference.engine import load_net, player_of
 from inference.manifest import Entry, Manifest
 from ringrift.errors import CorruptData, NotFound, RingRiftError
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.golden import Golden, check
-from ringrift.nets.checkpoint import load_checkpoint
-from ringrift.nets.network import RingRiftNet
-from ringrift.players.base import PlayerSpec, build_player
+from ringrift.players.base import PlayerSpec
 
 log = logging.getLogger("inference")
 
@@ -33,7 +33,8 @@ class Model:
     config: GameConfig
     sha256: str
     generation: int
-    net: RingRiftNet
+    net: Any
+    """Of the engine that loaded it (`inference.engine`)."""
     evaluation: str | None = None
     """The test that it passed to become champion."""
     golden: Golden | None = None
@@ -59,7 +60,7 @@ def load_model(entry: Entry) -> Model:
     Raises `NotFound` without its file, `CorruptData` for another hash, for a net that does not say what its
     golden vectors say or plays an illegal move, `IncompatibleModel` for a model of another config.
     """
-    net, _ = load_checkpoint(entry.path, entry.sha256, entry.config.key)
+    net = load_net(entry.path, entry.sha256, entry.config.key)
     model = _held_to(entry, Model(entry.config, entry.sha256, entry.generation, net))
     prove(model)
     log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
@@ -113,7 +114,7 @@ def prove(model: Model) -> None:
     Raises `CorruptData` when a move is illegal or a value is no probability.
     """
     spec = PlayerSpec(kind="gumbel", model=model.sha256, simulations=_GOLDEN_SIMULATIONS)
-    player = build_player(spec, model.config, model.net)
+    player = player_of(spec, model.config, model.net)
     game = midgame(model.config)
     found = player.search(game.states, np.ones(1, np.uint64))
     if not game.is_legal(int(found.moves[0])):

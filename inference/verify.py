@@ -15,14 +15,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from inference import engine
 from inference.manifest import read_manifest
 from inference.models import Model, load_model, midgame
 from inference.trust import add_trust, trust_of
 from ringrift.errors import CorruptData, RingRiftError
 from ringrift.notation.keys import key_of
-from ringrift.players.base import Deadline, build_player
+from ringrift.players.base import Deadline
 from ringrift.players.ladder import LEVELS, level
 
 _SECONDS_PER_LEVEL = 0.2
@@ -52,7 +52,7 @@ def play_every_level(model: Model) -> str:
     move = 0
     for difficulty in LEVELS:
         rung = level(difficulty, model.config)
-        player = build_player(
+        player = engine.player_of(
             rung.with_model(model.sha256), model.config, model.net if rung.needs_model else None
         )
         deadline = Deadline(time.monotonic() + _SECONDS_PER_LEVEL)
@@ -68,8 +68,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", type=Path, help="folder with manifest.json and the files that it names")
     add_trust(parser, "FOLDER")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     try:
+        engine.prepare()
         moves = verify(options.folder, trust_of(options, options.folder))
         verdict: dict[str, object] = {"ok": True, "moves": moves}
         status = 0

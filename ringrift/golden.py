@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,12 @@ import numpy.typing as npt
 from ringrift.errors import BadInput, CorruptData
 from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
-from ringrift.nets.network import RingRiftNet
 from ringrift.notation.fingerprint import fingerprint_text
+from ringrift.players.search.evaluators import Evaluator
 from ringrift.players.search.forest import Leaves
-from ringrift.players.search.net_evaluator import NetEvaluator
+
+if TYPE_CHECKING:
+    from ringrift.nets.network import RingRiftNet
 
 VERSION = 1
 POSITIONS = 8
@@ -61,6 +63,13 @@ class Golden:
         return {"version": VERSION, "positions": self.positions, **rows}
 
 
+class OtherNet(Protocol):
+    """A net that torch does not compute."""
+
+    def evaluator(self, config: GameConfig) -> Evaluator:
+        """Return what judges positions of a config by it."""
+
+
 @dataclass(frozen=True)
 class Positions:
     """The positions of a config: `states` (8,), the sorted legal moves of each, and a digest of both."""
@@ -70,16 +79,24 @@ class Positions:
     digest: str
 
 
-def measure(net: RingRiftNet, config: GameConfig) -> Golden:
+def measure(net: RingRiftNet | OtherNet, config: GameConfig) -> Golden:
     """Return what a net in the CPU's memory says in the positions of its config."""
     asked = positions(config)
     leaves = _leaves(asked)
-    NetEvaluator(net, config).evaluate(asked.states, leaves, POSITIONS)
+    _evaluator(net, config).evaluate(asked.states, leaves, POSITIONS)
     found = [_said(config, leaves, index) for index in range(POSITIONS)]
     return Golden(asked.digest, tuple(values for values, _ in found), tuple(moves for _, moves in found))
 
 
-def check(golden: Golden, net: RingRiftNet, config: GameConfig) -> None:
+def _evaluator(net: RingRiftNet | OtherNet, config: GameConfig) -> Evaluator:
+    if hasattr(net, "evaluator"):
+        return net.evaluator(config)
+    from ringrift.players.search.net_evaluator import NetEvaluator
+
+    return NetEvaluator(net, config)
+
+
+def check(golden: Golden, net: RingRiftNet | OtherNet, config: GameConfig) -> None:
     """Raise `CorruptData`, naming the largest difference, unless the net says what its vectors say."""
     found = measure(net, config)
     if found.positions != golden.positions:

@@ -217,7 +217,7 @@ def test_a_look_that_finds_nothing_new_loads_nothing(deployment, watcher, monkey
     def unexpected(*_):
         raise AssertionError("loaded again")
 
-    monkeypatch.setattr(models_module, "load_checkpoint", unexpected)
+    monkeypatch.setattr(models_module, "load_net", unexpected)
     before = watcher.serving
     watcher.look()
     assert watcher.serving is before
@@ -232,7 +232,7 @@ def test_a_net_whose_values_are_impossible_is_refused(deployment, watcher, monke
         def search(self, states, seeds):
             return type("Found", (), {"moves": np.zeros(1, np.int64), "values": np.full((1, 4), np.nan)})
 
-    monkeypatch.setattr(models_module, "build_player", lambda *_: Broken())
+    monkeypatch.setattr(models_module, "player_of", lambda *_: Broken())
     with pytest.raises(CorruptData, match="square8_2p"):
         prove(model)
 

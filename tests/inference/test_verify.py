@@ -56,7 +56,7 @@ def test_a_level_that_plays_an_illegal_move_fails_the_folder(deployment, monkeyp
         def choose(self, states, seeds, *, deadline):
             return np.zeros(1, np.int64)
 
-    monkeypatch.setattr(verify_module, "build_player", lambda *_: Cheat())
+    monkeypatch.setattr(verify_module.engine, "player_of", lambda *_: Cheat())
     with pytest.raises(CorruptData, match="level 1 plays an illegal move on square8_2p"):
         verify(place, deployment.trusted)
 
