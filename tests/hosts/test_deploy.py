@@ -27,6 +27,7 @@ from ringrift.errors import (
 )
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+TOKEN = "token-of-a-test-0123456789"
 STEPS = ["facts", "folders", "release", "environment", "warm-up", "models", "verify"]
 STEPS += ["swap", "service", "health", "probe", "retention"]
 
@@ -324,6 +325,10 @@ class TestSoftware:
         assert report.ended["release"] == "unchanged", "it is known by its own RECORD"
         third = replace(make_order(3, hex8_2p=b"one"), release=old.release)
         assert (await stub_fleet.deploy(host.spec, third, report)).release == old.release
+        (source / "agents" / "later.py").write_text("")
+        await stub_fleet.provision(host.spec, TOKEN, report)
+        left = {path.name for path in (host.root / "releases").iterdir()}
+        assert {old.release, new.release} < left, "what a generation was served by stays for the way back"
 
     async def test_a_release_that_does_not_run_leaves_the_old_one_serving(
         self, stub_fleet, host, report, make_order, source
