@@ -99,6 +99,7 @@ def deploy_inference(
             return
         out.note(tables.deployment(plan))
         confirm(_question(plan), yes)
+        asked["release"] = plan.release  # what was shown, whatever is the present one by now
         finish(client, out, client.send(routes.deploy(routes.build(DeployRequest, **asked))), wait)
 
 

@@ -343,6 +343,19 @@ class TestSoftware:
         assert (shown.release, shown.process, shown.healthy) == (old.release, old.process, True)
         assert (folder(host) / "current").readlink() == Path("models/1")
 
+    async def test_ended_before_a_step_and_called_again_it_comes_to_the_same_end(
+        self, stub_fleet, host, report, make_order, source
+    ):
+        await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+        for generation, step in enumerate(("verify", "swap", "health", "retention"), start=2):
+            (source / "inference" / f"later_{generation}.py").touch()
+            release = await stub_fleet.installable()
+            order = replace(make_order(generation, hex8_2p=b"one"), release=release)
+            with pytest.raises(StoppedHere):
+                await stub_fleet.deploy(host.spec, order, Ending(step, "running"))
+            serving = await stub_fleet.deploy(host.spec, order, report)
+            assert (serving.healthy, serving.generation, serving.release) == (True, generation, release), step
+
     async def test_a_release_that_is_gone_is_named(self, stub_fleet, host, report, make_order):
         with pytest.raises(NotFound, match="there is no release ffffffffffff"):
             await stub_fleet.deploy(
