@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints chaos hostile games cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints rollout chaos hostile games cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -61,6 +61,9 @@ games: $(VENV)/.dev  ## whole games over HTTP, every config at every level (LEVE
 
 failpoints: tools $(VENV)/.dev  ## kill the controller before and after every commit and side effect (NAME=agent.result for one)
 	@$(BIN)/python -m tests.failpoints.run $(if $(NAME),--name $(NAME))
+
+rollout: $(VENV)/.dev  ## promote to six real services on this machine, and bring them every broken candidate
+	@$(BIN)/python -m benchmarks.rollout --targets 6 --broken
 
 cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own environment, 1 GB)
 	@test -x .venv-cuda/bin/python || $(PYTHON) -m venv .venv-cuda

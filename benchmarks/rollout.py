@@ -21,6 +21,7 @@ from sqlmodel import Session
 
 from ringrift.control.store.operations import get_operation
 from ringrift.control.store.rollouts import rows_of
+from tests.load.broken import BROKEN, tried
 from tests.load.stand import Stand, standing
 
 _LOOK_SECONDS = 0.1
@@ -31,7 +32,8 @@ async def seen_everywhere(stand: Stand, model: str) -> dict[str, float]:
 
     async def seen(name: str) -> float:
         while True:
-            if await stand.serves(name) == model:
+            served = await stand.serves(name)
+            if served is not None and served.model == model:
                 return time.monotonic()
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -80,7 +82,17 @@ def parts(view: dict[str, Any]) -> str:
     return ", ".join(f"{name} {seconds:.2f}" for name, seconds in shown.items() if seconds >= 0.005)
 
 
-async def measure(folder: Path, targets: int, repeats: int, settings: str) -> None:
+async def refused(stand: Stand) -> None:
+    """Bring every broken candidate, and print how soon all was as before."""
+    for name in BROKEN:
+        outcome = await tried(stand, name)
+        seen = (
+            f"seen on {len(outcome.touched)} until {outcome.back:.1f} s" if outcome.touched else "never seen"
+        )
+        print(f"{name}: {seen}; {outcome.state} after {outcome.ended:.1f} s\n  {outcome.reason}", flush=True)
+
+
+async def measure(folder: Path, targets: int, repeats: int, broken: bool, settings: str) -> None:
     async with standing(folder, targets, settings) as stand:
         print(f"{targets} targets: first deployment, which brings the software")
         await promoted(stand, await stand.model(0))
@@ -92,18 +104,21 @@ async def measure(folder: Path, targets: int, repeats: int, settings: str) -> No
             await stand.staged(model)
             print(f"promotion after pre-staging, which took {time.monotonic() - began:.1f} s")
             await promoted(stand, model)
+        if broken:
+            await refused(stand)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--targets", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--broken", action="store_true", help="also bring broken candidates")
     parser.add_argument("--settings", type=Path, help="a config.toml for the controller")
     options = parser.parse_args()
     settings = options.settings.read_text() if options.settings else ""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(Path(folder), options.targets, options.repeats, settings))
+        asyncio.run(measure(Path(folder), options.targets, options.repeats, options.broken, settings))
 
 
 if __name__ == "__main__":

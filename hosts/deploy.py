@@ -40,7 +40,7 @@ from ringrift.errors import (
 VERIFY_SECONDS = 1800.0
 """Loading twelve models and one move each; the kernels may have to be compiled first."""
 READY_SECONDS = 180.0
-LOOK_SECONDS = 3.0
+LOOK_SECONDS = 1.0
 """How long to ask before looking whether the service still runs."""
 
 

@@ -37,10 +37,11 @@ async def probe(remote: Remote, target: str, port: int, models: Mapping[str, str
         for config, sha256 in models.items():
             what = f"{target} on {remote.name}, asked for a move of {config}"
             for seed in range(PROBES):
-                begun = time.monotonic()
-                answer = await _asked(client, what, question(GameConfig.parse(config), seed))
-                _judge(what, answer, sha256)
+                begun, asked = time.monotonic(), question(GameConfig.parse(config), seed)
+                move = _move(what, await _asked(client, what, "/move", asked), sha256)
                 slowest = max(slowest, time.monotonic() - begun)
+                ruling = {"game_state": asked["game_state"], "move": move}
+                _require_legal(what, await _asked(client, what, "/rules/evaluate_move", ruling))
     return slowest
 
 
@@ -71,12 +72,12 @@ def _player(config: GameConfig, seat: int) -> dict[str, Any]:
     return {"id": f"probe-{seat}", "playerNumber": seat, "type": "ai", **counts}
 
 
-async def _asked(client: httpx.AsyncClient, what: str, body: dict[str, Any]) -> httpx.Response:
+async def _asked(client: httpx.AsyncClient, what: str, path: str, body: dict[str, Any]) -> httpx.Response:
     """Ask until there is an answer; a service that is busy with others says so, and is asked again."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             while True:
-                answer = await client.post("/move", json=body)
+                answer = await client.post(path, json=body)
                 if answer.status_code != _BUSY:
                     return answer
                 await asyncio.sleep(_BUSY_SECONDS)
@@ -86,13 +87,28 @@ async def _asked(client: httpx.AsyncClient, what: str, body: dict[str, Any]) -> 
         raise EnvironmentProblem(f"{what}, does not answer: {error or type(error).__name__}") from error
 
 
-def _judge(what: str, answer: httpx.Response, sha256: str) -> None:
-    try:
-        body = answer.json()
-        played, model = isinstance(body["move"], dict), body["model"]
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise CorruptData(f"{what}, answers {answer.status_code} without a move") from None
-    if not answer.is_success or not played:
+def _move(what: str, answer: httpx.Response, sha256: str) -> dict[str, Any]:
+    """Return the move of an answer, once it is known whose it is."""
+    body = _document(answer)
+    move = body.get("move")
+    if not isinstance(move, dict):
         raise CorruptData(f"{what}, answers {answer.status_code} without a move")
-    if model != sha256:
-        raise CorruptData(f"{what}, answers by {str(model)[:12]} instead of {sha256[:12]}")
+    if body.get("model") != sha256:
+        raise CorruptData(f"{what}, answers by {str(body.get('model'))[:12]} instead of {sha256[:12]}")
+    return move
+
+
+def _require_legal(what: str, answer: httpx.Response) -> None:
+    """Take the service's own word: what finds a move and what judges it share no code but the rules."""
+    body = _document(answer)
+    if body.get("valid") is not True:
+        why = body.get("validation_error") or answer.status_code
+        raise CorruptData(f"{what}, plays an illegal one: {why}")
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = answer.json() if answer.is_success else None
+    except json.JSONDecodeError:
+        body = None
+    return body if isinstance(body, dict) else {}

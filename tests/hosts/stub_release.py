@@ -102,6 +102,8 @@ class Health(http.server.BaseHTTPRequestHandler):
         self.say(503 if served["issues"] else 200, report())
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/rules/evaluate_move":
+            return self.say(200, b'{"valid": true}')
         state = asked["game_state"]
         model = served["models"].get(f"{state['boardType']}_{len(state['players'])}p", {})
         answers = model.get("answers", True)

@@ -32,7 +32,7 @@ def test_the_asked_level_is_the_lowest_that_needs_a_net():
         (200, {"move": None, "model": "a" * 64}, "answers 200 without a move"),
         (200, {"move": {}, "model": "b" * 64}, "answers by bbbbbbbbbbbb instead of aaaaaaaaaaaa"),
         (200, {"move": {}, "model": None}, "answers by None instead of aaaaaaaaaaaa"),
-        (200, {"move": {}}, "answers 200 without a move"),
+        (200, {"move": {}}, "answers by None instead of aaaaaaaaaaaa"),
         (500, {"error": "x"}, "answers 500 without a move"),
         (500, {"move": {}, "model": "a" * 64}, "answers 500 without a move"),
         (200, [], "answers 200 without a move"),
@@ -40,12 +40,25 @@ def test_the_asked_level_is_the_lowest_that_needs_a_net():
 )
 def test_an_answer_that_is_no_move_of_the_model_fails_the_deployment(status, body, says):
     with pytest.raises(CorruptData, match=says):
-        probing._judge("web", httpx.Response(status, json=body), "a" * 64)
+        probing._move("web", httpx.Response(status, json=body), "a" * 64)
 
 
 def test_an_answer_that_is_no_json_fails_the_deployment():
     with pytest.raises(CorruptData, match="without a move"):
-        probing._judge("web", httpx.Response(200, text="<html>"), "a" * 64)
+        probing._move("web", httpx.Response(200, text="<html>"), "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (200, {"valid": False, "validation_error": "no such cell"}, "an illegal one: no such cell"),
+        (400, {"valid": True}, "an illegal one: 400"),
+        (200, {"valid": "yes"}, "an illegal one: 200"),
+    ],
+)
+def test_an_illegal_move_fails_the_deployment(status, body, says):
+    with pytest.raises(CorruptData, match=says):
+        probing._require_legal("web", httpx.Response(status, json=body))
 
 
 async def test_a_service_that_is_busy_is_asked_again(monkeypatch):
@@ -53,4 +66,4 @@ async def test_a_service_that_is_busy_is_asked_again(monkeypatch):
     answers = iter([httpx.Response(503), httpx.Response(503), httpx.Response(200, json={"move": {}})])
     transport = httpx.MockTransport(lambda _: next(answers))
     async with httpx.AsyncClient(transport=transport, base_url="http://web") as client:
-        assert (await probing._asked(client, "web", {})).json() == {"move": {}}
+        assert (await probing._asked(client, "web", "/move", {})).json() == {"move": {}}

@@ -11,10 +11,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import torch
@@ -26,6 +26,7 @@ from hosts.provision import FleetSettings
 from hosts.wheel import PACKAGES
 from ringrift.cli.demo import sshd
 from ringrift.control.app import run_controller
+from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepReport
 from ringrift.control.store.clock import now
 from ringrift.control.store.engine import database_url
 from ringrift.control.store.operations import latest_operation
@@ -44,12 +45,29 @@ _ARCHITECTURE = ArchConfig(blocks=4, channels=32)
 _LOOK_SECONDS = 0.05
 
 
+class FaultyFleet(SshFleet):
+    """The controller's hands, which spoil an order where a test says how."""
+
+    spoil: Callable[[DeployOrder], DeployOrder] = staticmethod(lambda order: order)
+
+    async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
+        return await super().deploy(host, self.spoil(order), report)
+
+
+class Served(NamedTuple):
+    """The hash of the config's model, and the release that serves it."""
+
+    model: str
+    release: str
+
+
 class Stand:
     """What was set up: machines by name, and the controller's operators' API."""
 
-    def __init__(self, folder: Path, fleet: SshFleet) -> None:
+    def __init__(self, folder: Path, fleet: FaultyFleet) -> None:
         self.folder, self.home, self.fleet = folder, folder / "home", fleet
         self.ports: dict[str, int] = {}
+        self._sources: dict[Path, str] = {}
         self.http = httpx.AsyncClient()
         self.services = httpx.AsyncClient(timeout=60, trust_env=False)
         self.store: Store
@@ -93,14 +111,11 @@ class Stand:
 
     async def model(self, seed: int, config: str = CONFIG, **changes: Any) -> str:
         """Store a candidate with random weights; `changes` replace columns of its row. Return its hash."""
-        torch.manual_seed(seed)
-        net = RingRiftNet(_ARCHITECTURE)
         metadata = {"config": config, "parent": None, "dataset": None, "recipe": {"seed": seed}}
         path = self.folder / "checkpoint"
-        sha256 = save_checkpoint(path, net, metadata)
-        golden = measure(net, GameConfig.parse(config)).document()
+        sha256 = save_checkpoint(path, _net(seed), metadata)
         await self.file(sha256, path.read_bytes())
-        await self.row(sha256, golden=golden, **changes)
+        await self.row(sha256, **{"golden": golden(seed, config), **changes})
         return sha256
 
     async def file(self, sha256: str, data: bytes) -> None:
@@ -126,6 +141,32 @@ class Stand:
             session.add(Model(sha256=sha256, config=CONFIG, **{**columns, **changes}))
 
         await self.store.write("stand.model", work)
+
+    def spoil(self, model: str, how: Callable[[DeployOrder], DeployOrder]) -> None:
+        """Spoil every order that names a model."""
+
+        def spoiled(order: DeployOrder) -> DeployOrder:
+            return how(order) if model in {file.sha256 for file in order.models} else order
+
+        self.fleet.spoil = spoiled
+
+    def edit(self, file: str, before: str, after: str) -> None:
+        """Change the sources of which the next release is built."""
+        path = self.folder / "source" / file
+        self._sources[path] = text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+
+    def mend(self) -> None:
+        """Let orders be what they are, and the sources what they were."""
+        self.fleet.spoil = FaultyFleet.spoil
+        for path, text in self._sources.items():
+            path.write_text(text)
+        self._sources.clear()
+
+    async def champion(self) -> str:
+        """Return the champion's hash."""
+        return str((await self.get(f"/configs/{CONFIG}"))["champion"]["model"])
 
     async def promote(self, model: str) -> None:
         """Make a model the champion, as a person does who overrides the gate."""
@@ -162,14 +203,19 @@ class Stand:
         """Ask a target's service itself."""
         return (await self.services.get(f"http://127.0.0.1:{self.ports[name]}/health")).json()
 
-    async def serves(self, name: str) -> str | None:
-        """Return the hash that a target's service tells for the config; None where it does not answer."""
+    async def serves(self, name: str) -> Served | None:
+        """Return what a healthy target tells that it serves; None where none answers."""
         try:
             answer = await self.services.get(f"http://127.0.0.1:{self.ports[name]}/health")
         except httpx.TransportError:
             return None
-        found = answer.json()["models"].get(CONFIG, {}).get("sha256")
-        return str(found) if found and answer.is_success else None
+        told = answer.json()
+        model = told["models"].get(CONFIG, {}).get("sha256")
+        return Served(str(model), str(told["release"])) if answer.is_success and model else None
+
+    async def serving(self) -> dict[str, Served | None]:
+        """Return what each target serves."""
+        return dict(zip(self.ports, await asyncio.gather(*map(self.serves, self.ports)), strict=True))
 
     def stop(self) -> None:
         """Stop every service and every sshd."""
@@ -180,6 +226,16 @@ class Stand:
                 place = ["--dir", str(state.parent), "--name", state.stem]
                 subprocess.run([*command, *place], env=environment, check=False, capture_output=True)
             sshd.stop(self.folder / name / "sshd")
+
+
+def _net(seed: int) -> RingRiftNet:
+    torch.manual_seed(seed)
+    return RingRiftNet(_ARCHITECTURE)
+
+
+def golden(seed: int, config: str = CONFIG) -> dict[str, Any]:
+    """Return the golden vectors of the net of a seed."""
+    return measure(_net(seed), GameConfig.parse(config)).document()
 
 
 def copied_source(folder: Path) -> Path:
@@ -200,7 +256,7 @@ async def standing(folder: Path, targets: int, settings: str = "") -> AsyncItera
     (home / "config.toml").write_text(settings)
     # A copy, so that an edit of the checkout makes no other release meanwhile.
     source = copied_source(folder / "source")
-    made = Stand(folder, SshFleet(home, FleetSettings(warm=False, systemd=False, source=source)))
+    made = Stand(folder, FaultyFleet(home, FleetSettings(warm=False, systemd=False, source=source)))
     ready = asyncio.Event()
     controller = asyncio.create_task(run_controller(home, 0, made.fleet, ready=ready.set))
     waiting = asyncio.create_task(ready.wait())
