@@ -104,13 +104,18 @@ def check(golden: Golden, net: RingRiftNet | OtherNet, config: GameConfig) -> No
             f"its golden vectors are of other positions of {config.key} than the rules here play",
             hint="it was made for other rules, or its vectors are of another model",
         )
-    difference, where = max(_differences(golden, found))
-    if not difference <= TOLERANCE:
+    off, where = difference(golden, found)
+    if not off <= TOLERANCE:
         raise CorruptData(
-            f"the net does not say what its golden vectors say: off by {difference:.3g} in {where}, "
+            f"the net does not say what its golden vectors say: off by {off:.3g} in {where}, "
             f"allowed is {TOLERANCE:g}",
             hint="weights, network or library are not those of its training",
         )
+
+
+def difference(golden: Golden, found: Golden) -> tuple[float, str]:
+    """Return the largest difference of a number, infinite for vectors of another form, and where it is."""
+    return max(_differences(golden, found))
 
 
 def check_own(net: RingRiftNet, metadata: dict[str, Any], config: GameConfig) -> None:

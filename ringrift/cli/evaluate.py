@@ -90,4 +90,7 @@ def _drawn(found: Policy) -> RenderableType:
         for name, test in zip(names, tests, strict=True)
     )
     headers = ("test", "H0 elo>", "H1 elo>", "alpha>", "beta>", "at most blocks>")
-    return Group(fields([("policy", found.label), ("error rates", found.errors)]), table(headers, rows))
+    told = [("policy", found.label), ("error rates", found.errors)]
+    if found.onnx.required:
+        told.append(("onnx", f"off by at most {found.onnx.tolerance:g}"))
+    return Group(fields(told), table(headers, rows))

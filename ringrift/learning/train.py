@@ -44,6 +44,7 @@ from ringrift.nets.checkpoint import load_checkpoint, save_checkpoint
 from ringrift.nets.features import Encoder
 from ringrift.nets.grid import symmetries
 from ringrift.nets.network import ArchConfig, RingRiftNet
+from ringrift.onnx.compare import compared
 from ringrift.protocol.jobs import GoldenVectors, TrainResult, TrainSpec
 
 REGRESSION_RATIO = 1.05
@@ -82,8 +83,9 @@ def train(spec: TrainSpec, inputs: Path, outputs: Path, report: Report) -> Train
     train_loss = _optimise(spec, net, training, report, began + spec.recipe.max_seconds)
     found = holdout.score(net)
     holdout.check(found, parent)
-    vectors = golden.measure(net.cpu(), GameConfig.parse(spec.config)).document()
-    path, sha = _save(spec, net, outputs, found, vectors)
+    config = GameConfig.parse(spec.config)
+    vectors = golden.measure(net.cpu(), config)
+    path, sha = _save(spec, net, outputs, found, vectors.document())
     weight = spec.recipe.value_weight
     result = TrainResult(
         config=spec.config,
@@ -96,7 +98,8 @@ def train(spec: TrainSpec, inputs: Path, outputs: Path, report: Report) -> Train
         parent_holdout_loss=parent.total(weight) if parent else None,
         holdout_value_accuracy=found.accuracy,
         seconds=time.monotonic() - began,
-        golden=GoldenVectors.model_validate(vectors),
+        golden=GoldenVectors.model_validate(vectors.document()),
+        onnx_difference=compared(path, sha, config, vectors),
     )
     return Trained(path, result)
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -21,9 +22,16 @@ FORMAT = 1
 _ENCODING = {"planes": PLANES, "scalars": SCALARS, "move_kinds": MOVE_KINDS}
 _UNREADABLE = (
     pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, LookupError, TypeError, AttributeError,
-    OSError, RuntimeError, NotImplementedError, RecursionError,
+    OSError, RuntimeError, NotImplementedError, RecursionError, OverflowError,
 )  # fmt: skip
 """What `pickle` and `zipfile` raise for bytes that `torch.save` did not write."""
+_OPERATIONS = frozenset({
+    "PROTO", "STOP", "MARK", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+    "SETITEM", "SETITEMS", "APPEND", "APPENDS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+    "BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "NONE", "NEWTRUE", "NEWFALSE",
+    "GLOBAL", "REDUCE", "BINPERSID",
+})  # fmt: skip
+_MEMO = 1_000_000
 Weights = dict[str, npt.NDArray[np.float32]]
 
 
@@ -65,14 +73,23 @@ def _unpickled(data: bytes) -> Any:
         folder = listing.removesuffix("data.pkl")
         if archive.read(f"{folder}byteorder") != b"little":
             raise ValueError("big-endian weights")
-        return _Reader(archive, folder, listing).load()
+        content = archive.read(listing)
+        _refuse_strange(content)
+        return _Reader(archive, folder, content).load()
+
+
+def _refuse_strange(content: bytes) -> None:
+    """Let only those operations through that `torch.save` uses, so that none can ask for endless memory."""
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name not in _OPERATIONS or (operation.name.endswith("PUT") and argument > _MEMO):
+            raise pickle.UnpicklingError(f"{operation.name} does not belong into a checkpoint")
 
 
 class _Reader(pickle.Unpickler):
     """Makes dictionaries, numbers, texts and arrays; anything else is refused."""
 
-    def __init__(self, archive: zipfile.ZipFile, folder: str, listing: str) -> None:
-        super().__init__(io.BytesIO(archive.read(listing)))
+    def __init__(self, archive: zipfile.ZipFile, folder: str, content: bytes) -> None:
+        super().__init__(io.BytesIO(content))
         self._archive, self._folder = archive, folder
 
     def find_class(self, module: str, name: str) -> Any:

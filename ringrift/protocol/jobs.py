@@ -252,6 +252,8 @@ class TrainResult(Wire):
     seconds: Annotated[float, Field(ge=0)]
     golden: GoldenVectors | None = None
     """None from an agent of the version before; such a model is not deployed."""
+    onnx_difference: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Largest difference from `golden` when onnxruntime computes the net; None where it is not installed."""
 
 
 class EvaluateResult(Wire):

@@ -33,6 +33,7 @@ class Training(Wire):
     holdout_loss: Finite
     parent_holdout_loss: Finite | None
     holdout_value_accuracy: Fraction
+    onnx_difference: Annotated[float, Field(ge=0)] | None = None
 
 
 class ExportedModel(Wire):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import collections
 import contextlib
 import hashlib
+import importlib.util
 import io
 import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from ringrift.nets.checkpoint import load_checkpoint, save_checkpoint
 from ringrift.nets.network import ArchConfig, RingRiftNet
 from ringrift.notation.gamestate import dump_game
 from ringrift.onnx.checkpoint import read_checkpoint
+from ringrift.onnx.compare import compared
 from ringrift.onnx.graph import graph
 from ringrift.players.base import PlayerSpec
 from ringrift.players.search.forest import Leaves
@@ -80,6 +83,22 @@ def test_both_engines_say_the_same_in_the_golden_positions_of_every_config(confi
         for one, other in ((ours.values, theirs.values), (ours.moves, theirs.moves)):
             for row, wanted in zip(one, other, strict=True):
                 assert np.abs(np.array(row) - wanted).max() < 0.0002, "a tenth of what golden vectors allow"
+
+
+def test_what_is_compared_is_the_largest_difference_and_nothing_without_onnxruntime(
+    shapes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = GameConfig.parse(KEY)
+    net, path, sha256 = shapes[1]
+    vectors = golden.measure(net, config)
+    assert compared(path, sha256, config, vectors) <= 2e-5
+    first, *others = vectors.values
+    moved = replace(vectors, values=((first[0] + 0.25, *first[1:]), *others))
+    assert compared(path, sha256, config, moved) == pytest.approx(0.25, abs=1e-4)
+    assert compared(path, sha256, config, replace(vectors, moves=((0.0,) * 8,) * 7 + ((0.0,),))) >= 1e9
+    assert compared(path, "0" * 64, config, vectors) is None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert compared(path, sha256, config, vectors) is None
 
 
 def test_a_position_is_worth_the_same_bit_for_bit_whatever_is_asked_with_it(shapes) -> None:
@@ -155,11 +174,11 @@ def test_what_is_no_checkpoint_of_ours_is_refused_in_one_line(shapes, tmp_path: 
     refused(tmp_path, content, IncompatibleModel, "square8_2p")
     refused(tmp_path, content[:-30], CorruptData)
     refused(tmp_path, b"", CorruptData)
-    refused(tmp_path, rebuilt(content, pickle.dumps(Planted())), CorruptData)
-    refused(tmp_path, rebuilt(content, pickle.dumps(collections.Counter())), CorruptData)
-    refused(tmp_path, rebuilt(content, pickle.dumps([1])), CorruptData)
-    refused(tmp_path, rebuilt(content, pickle.dumps(whole)), IncompatibleModel)
-    refused(tmp_path, rebuilt(content, pickle.dumps(whole | {"format": 2})), IncompatibleModel)
+    refused(tmp_path, rebuilt(content, pickle.dumps(Planted(), 2)), CorruptData)
+    refused(tmp_path, rebuilt(content, pickle.dumps(collections.Counter(), 2)), CorruptData)
+    refused(tmp_path, rebuilt(content, pickle.dumps([1], 2)), CorruptData)
+    refused(tmp_path, rebuilt(content, pickle.dumps(whole, 2)), IncompatibleModel)
+    refused(tmp_path, rebuilt(content, pickle.dumps(whole | {"format": 2}, 2)), IncompatibleModel)
     described = {"config": KEY, "parent": None, "dataset": None, "recipe": {}}
     net = lively(1, 8)
     less = {name: tensor for name, tensor in net.state_dict().items() if name != "stem.bias"}

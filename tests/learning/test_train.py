@@ -107,6 +107,11 @@ def test_the_checkpoint_is_named_by_its_hash_loads_and_tells_its_descent(run, pl
     assert metadata["golden"] == trained.result.golden.model_dump() == measure(net, HEX8).document()
 
 
+def test_a_training_tells_how_far_onnxruntime_is_from_torch(run):
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    assert 0 <= run().result.onnx_difference < 0.0002
+
+
 def test_the_same_run_gives_the_same_checkpoint(run):
     assert run().result.model == run().result.model
 

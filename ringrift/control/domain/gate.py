@@ -66,6 +66,9 @@ class GateFacts:
     policy: str
     others: tuple[TestFacts, ...] = ()
     signer: str | None = None
+    onnx_difference: float | None = None
+    onnx_tolerance: float | None = None
+    """None where the policy does not ask."""
 
 
 def gate_conditions(facts: GateFacts) -> list[Condition]:
@@ -73,7 +76,8 @@ def gate_conditions(facts: GateFacts) -> list[Condition]:
     wanted = facts.champion or ANCHOR
     found = facts.evaluation
     superior = _evaluation_conditions(facts, wanted, found) if found else _no_evaluation(wanted)
-    return [*_model_conditions(facts), *superior, *(_not_worse(facts, test) for test in facts.others)]
+    others = (_not_worse(facts, test) for test in facts.others)
+    return [*_model_conditions(facts), *_onnx(facts), *superior, *others]
 
 
 def allowed(conditions: list[Condition]) -> bool:
@@ -148,6 +152,17 @@ def _origin(facts: GateFacts) -> Condition:
         facts.dataset_config == facts.config,
         "it must have been trained on this config's games",
     )
+
+
+def _onnx(facts: GateFacts) -> list[Condition]:
+    """Return the condition that targets with either engine serve the same net, where the policy asks."""
+    off, most = facts.onnx_difference, facts.onnx_tolerance
+    if most is None:
+        return []
+    value = "not compared" if off is None else f"off by {off:.2g}"
+    reason = "onnxruntime must say what torch says; the agent that trains compares where it is installed"
+    passed = off is not None and off <= most
+    return [_condition("onnx", value, f"off by at most {most:g}", passed, reason)]
 
 
 def _no_evaluation(wanted: str) -> list[Condition]:

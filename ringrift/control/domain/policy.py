@@ -63,6 +63,13 @@ class Anchor(Bounds):
     player: Literal["random", "heuristic"]
 
 
+class Onnx(_Part):
+    """Whether a model must be known to be the same in onnxruntime, and how nearly (`ringrift.golden`)."""
+
+    required: bool = False
+    tolerance: Annotated[float, Field(gt=0, le=1)] = 0.002
+
+
 class _Document(_Part):
     version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -72,6 +79,7 @@ class _Document(_Part):
     first_champion: Bounds
     non_inferiority: NonInferiority
     anchors: list[Anchor]
+    onnx: Onnx = Onnx()
 
     @model_validator(mode="after")
     def _decides(self) -> _Document:

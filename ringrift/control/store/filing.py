@@ -276,6 +276,7 @@ def _add_model(session: Session, job: ResultJob, payload: TrainResult) -> None:
             parent_holdout_loss=payload.parent_holdout_loss,
             holdout_value_accuracy=payload.holdout_value_accuracy,
             golden=payload.golden and payload.golden.model_dump(),
+            onnx_difference=payload.onnx_difference,
             made_at=now(session),
         )
     )

@@ -15,6 +15,10 @@ from ringrift.control.store.tables import Artifact, Evaluation, Model, Promotion
 from ringrift.errors import Conflict, Refused
 from ringrift.protocol.portable import CHECKPOINT_BYTES, ExportedModel
 
+_TOLD = (
+    "architecture", "positions", "train_loss", "holdout_loss", "parent_holdout_loss",
+    "holdout_value_accuracy", "onnx_difference",
+)  # fmt: skip
 Outcome = Literal["imported", "restored", "unchanged"]
 
 
@@ -31,8 +35,7 @@ class Leaving:
 
     def training(self) -> dict[str, Any]:
         """Return what is told of its training (`protocol.portable.Training`)."""
-        told = ("architecture", "positions", "train_loss", "holdout_loss", "parent_holdout_loss")
-        training = {name: getattr(self.model, name) for name in (*told, "holdout_value_accuracy")}
+        training = {name: getattr(self.model, name) for name in _TOLD}
         training["recipe"] = self.model.recipe or None
         come = self.model.origin or {"parent": self.model.parent, "dataset": self.model.dataset}
         return training | {"parent": come["parent"], "dataset": come["dataset"]}
@@ -109,6 +112,7 @@ def _candidate(session: Session, config: str, told: ExportedModel, signer: str) 
         holdout_loss=training.holdout_loss,
         parent_holdout_loss=training.parent_holdout_loss,
         holdout_value_accuracy=training.holdout_value_accuracy,
+        onnx_difference=training.onnx_difference,
         golden=told.golden.model_dump(),
         origin={
             "signer": signer,

@@ -109,6 +109,8 @@ def plan_promotion(session: Session, policy: Policy, config: str, prefix: str | 
         parent_architecture=_parent_shape(session, model),
         parents=_chain(session, model),
         signer=model.origin["signer"] if model.origin else None,
+        onnx_difference=model.onnx_difference,
+        onnx_tolerance=policy.onnx.tolerance if policy.onnx.required else None,
         evaluation=_facts(session, policy, superiority),
         policy=policy.label,
         others=tuple(

@@ -98,6 +98,8 @@ class Model(SQLModel, table=True):
     holdout_value_accuracy: float
     golden: dict[str, Any] | None = document(default=None)
     """What the net says in fixed positions (`ringrift.golden`); None for models of before: not deployed."""
+    onnx_difference: float | None = None
+    """Largest difference from `golden` when onnxruntime computes it; None where nobody compared."""
     origin: dict[str, Any] | None = document(default=None)
     """Of an imported model: `signer`, who says `parent`, `dataset`, `generation` and `evaluation`."""
     made_at: float = seconds()
