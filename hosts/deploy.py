@@ -94,7 +94,7 @@ async def _swap(
     )
     serving = await _proven(runner, wish, order)
     await runner.stage("probe", lambda: _probe(runner, order, before))
-    await runner.carry_out({"retention": functools.partial(steps.plan_retention, order=order)})
+    await runner.carry_out({"retention": functools.partial(steps.plan_retention, order=order)}, look=False)
     return serving
 
 

@@ -122,12 +122,15 @@ class StepRunner:
         plans: Mapping[str, Plan],
         explain: Mapping[str, Explain] | None = None,
         check: Callable[[Facts], None] | None = None,
+        *,
+        look: bool = True,
     ) -> None:
         """Plan the steps from the last look, do them, and look whether they now have nothing left to do.
 
         `check` sees the facts before anything is done and may raise. A step whose result does not stand
         although every command succeeded has failed: the error is what `explain` makes of that, by default an
-        EnvironmentProblem that says what is still to do.
+        EnvironmentProblem that says what is still to do. Without `look` the commands' own success is enough,
+        and the facts are old afterwards.
         """
         for _ in range(ATTEMPTS):
             if check is not None:
@@ -138,7 +141,7 @@ class StepRunner:
             except Stale:
                 await self.gather()
                 continue
-            if any(asked.values()):
+            if look and any(asked.values()):
                 await self._verify(plans, asked, explain or {})
             return
         raise Conflict(f"{self.remote.name} is being changed by somebody else", hint="try again")
