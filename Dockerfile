@@ -15,8 +15,10 @@ COPY ringrift ./ringrift
 
 FROM source AS built-inference
 ARG PIP_EXTRA_INDEX_URL
+# "inference,onnx" for RINGRIFT_ENGINE=onnx.
+ARG EXTRAS=inference
 RUN python -m venv /opt/ringrift \
- && /opt/ringrift/bin/pip install --no-cache-dir -c constraints.txt '.[inference]'
+ && /opt/ringrift/bin/pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]"
 # Kernels are compiled here for the generic CPU of the architecture: every start loads them, and writes nothing.
 ENV NUMBA_CACHE_DIR=/opt/ringrift/kernels
 WORKDIR /opt/ringrift

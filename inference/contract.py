@@ -115,6 +115,7 @@ class Health(BaseModel):
     issues: list[str]
     version: str
     release: str | None
+    engine: Literal["torch", "onnx"]
     pid: int
 
 

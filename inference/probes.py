@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 import ringrift
+from inference import engine
 from inference.contract import Health, LadderReply, Live, Ready, Refusal, gives
 from inference.ladderhealth import ladder_health
 from inference.metrics import CONTENT_TYPE, Metrics
@@ -87,6 +88,7 @@ def health_report(watcher: Watcher) -> dict[str, Any]:
         "issues": list(serving.issues),
         "version": ringrift.__version__,
         "release": release(),
+        "engine": engine.chosen(),
         "pid": os.getpid(),
     }
 

@@ -226,7 +226,8 @@ def test_without_onnxruntime_the_service_says_what_to_install() -> None:
 def test_a_service_with_onnx_answers_and_never_loads_torch(deployment, start_service) -> None:
     deployment.deploy({KEY: 0, "square8_3p": 0})
     service = start_service(deployment.folder, "--engine", "onnx").wait_until_healthy()
-    assert set(service.health()["models"]) == {KEY, "square8_3p"}
+    told = service.health()
+    assert (told["engine"], set(told["models"])) == ("onnx", {KEY, "square8_3p"})
     game = midgame(GameConfig.parse(KEY))
     body = {"game_state": dump_game(game), "player_number": game.player, "difficulty": 6, "seed": 7}
     first, again = service.move(body), service.move(body)
