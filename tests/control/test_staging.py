@@ -90,6 +90,16 @@ async def test_what_a_target_refuses_is_not_sent_there_again(world: World) -> No
     assert world.fleet.named("stage") == ["t1"]
 
 
+async def test_a_target_that_does_not_answer_is_told_when_it_does(world: World) -> None:
+    second = await standing(world, "t1")
+    await world.write(lambda s: s.execute(text("UPDATE target SET state = 'unreachable'")))
+    await settle(world)
+    assert world.fleet.named("stage") == []
+    await world.write(lambda s: s.execute(text("UPDATE target SET state = 'serving'")))
+    await settle(world)
+    assert world.fleet.waiting == {"t1": {second: RELEASE}}
+
+
 async def test_a_killed_controller_carries_the_staging_on(world: World) -> None:
     second = await standing(world, "t1")
     await world.reconcile("staging")

@@ -38,9 +38,9 @@ class Staging:
 
 
 def due_stagings(session: Session) -> list[Staging]:
-    """Return the targets on which other models should wait than were ordered last."""
+    """Return the targets on which other models should wait than were ordered last, of those that answer."""
     query = select(Target, Host).join(Host, col(Host.name) == col(Target.host))
-    query = query.where(Target.state != "new", Host.state != "retired")
+    query = query.where(col(Target.state).not_in(("new", "unreachable")), Host.state != "retired")
     busy, time = _being_deployed_to(session), now(session)
     found = []
     for target, host in session.exec(query.order_by(col(Target.name))).all():
