@@ -53,13 +53,17 @@ def ladder(
 
 def _nets(folder: Path, configs: list[GameConfig]) -> dict[str, Net]:
     """Return the nets of these configs in a folder of models; `BadInput` for a config that it lacks."""
+    import os
+
     import torch
 
+    from inference import engine
     from inference.manifest import read_manifest
     from inference.models import load_model
     from ringrift.errors import BadInput
 
     torch.set_num_threads(1)
+    os.environ[engine.VARIABLE] = "torch"  # the arena's players know no other net
     entries = {entry.config.key: entry for entry in read_manifest(folder, None).entries}
     for config in configs:
         if config.key not in entries:

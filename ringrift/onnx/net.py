@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,20 @@ CHUNK = 16
 """Most positions per call. A position's result does not depend on how many there are (tested bit for bit)."""
 
 
+class Shape(NamedTuple):
+    """What `ArchConfig` says of a net that may differ."""
+
+    blocks: int
+    channels: int
+
+
 class OnnxNet:
     """A verified checkpoint, on one CPU thread. May be used by several threads at once."""
 
     def __init__(self, path: Path, sha256: str, config_key: str) -> None:
         """Raises what `read_checkpoint` raises, and `IncompatibleModel` for weights of another shape."""
         blocks, channels, weights = read_checkpoint(path, sha256, config_key)
+        self.arch = Shape(blocks, channels)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = False

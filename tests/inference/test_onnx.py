@@ -129,7 +129,7 @@ def test_a_model_is_held_to_its_vectors_and_the_same_seed_gives_the_same_move(
     net, path, sha256 = shapes[2]
     vectors = golden.measure(net, config)
     model = load_model(Entry(config, path, sha256, 1, None, vectors))
-    assert isinstance(model.net, OnnxNet)
+    assert isinstance(model.net, OnnxNet) and model.net.arch == (net.arch.blocks, net.arch.channels)
     states = golden.positions(config).states
     spec = PlayerSpec(kind="gumbel", model=sha256, simulations=24)
     seeds = np.arange(8, dtype=np.uint64)
