@@ -18,7 +18,7 @@ from hosts.remote import Remote
 from ringrift.errors import CorruptData, EnvironmentProblem
 from ringrift.game.config import GameConfig
 
-PROBES = 4
+PROBES = 2
 DIFFICULTY = 5
 """The lowest level that a net plays: 32 simulations, at most 0.8 s by the ladder."""
 ANSWER_SECONDS = 5.0

@@ -191,7 +191,7 @@ class RolloutSettings:
     bake_seconds: float = bounded(0.5, 0.0, 86_400.0)
     """How long each wave is watched before the next; short, since it is asked for moves, not waited for.
 
-    More is for targets with so much traffic that clients find in that time what four moves do not show.
+    More is for targets with so much traffic that clients find in that time what two moves do not show.
     """
     error_share: float = bounded(0.01, 0.0, 1.0)
     """Most errors of its own, of all requests while it is watched."""
