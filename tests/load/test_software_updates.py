@@ -38,9 +38,11 @@ async def asked(stand: Stand, name: str) -> AsyncIterator[list[tuple[int, str | 
             await asyncio.sleep(PAUSE_SECONDS)
 
     askers = [asyncio.create_task(ask()) for _ in range(ASKERS)]
-    yield seen
-    enough.set()
-    await asyncio.gather(*askers)
+    try:
+        yield seen
+    finally:
+        enough.set()
+        await asyncio.gather(*askers)
 
 
 async def runs(stand: Stand) -> tuple[str, int]:
