@@ -19,6 +19,8 @@ from ringrift.errors import RingRiftError
 
 _log = logging.getLogger("ringrift.operations")
 _AT_ONCE = 16
+_SHOWN_SECONDS = 0.2
+"""A step that takes less is written once, at its end: a commit costs more than a look at it is worth."""
 
 Act = Callable[[Context, Operation, str, StepReport], Awaitable[None]]
 _ACTS: dict[str, Act] = {
@@ -53,15 +55,11 @@ async def step(context: Context) -> bool:
 async def _run(context: Context, operation: Operation, token: str) -> None:
     """Run one operation to its end; only the holder of the lock writes its steps and its end."""
 
-    async def report(event: StepEvent) -> None:
-        await context.store.write(
-            "operation.step", lambda s: operations.record_step(s, operation.id, token, event)
-        )
-
+    steps = _Steps(context, operation.id, token)
     renewal = asyncio.create_task(_renew(context, operation.id, token, asyncio.current_task()))
     error: RingRiftError | None = None
     try:
-        await _ACTS[operation.kind](context, operation, token, report)
+        await _ACTS[operation.kind](context, operation, token, steps.report)
     except operations.Superseded:
         _log.warning("%s of %s is carried on by another controller", operation.kind, operation.subject)
     except RingRiftError as failure:
@@ -70,13 +68,54 @@ async def _run(context: Context, operation: Operation, token: str) -> None:
         _log.exception("%s %s failed", operation.kind, operation.subject)
         error = RingRiftError(f"{operation.kind} of {operation.subject} failed: {type(failure).__name__}")
     finally:
+        steps.close()
         renewal.cancel()
         with suppress(asyncio.CancelledError):
             await renewal
     if error is not None:
         _log.warning("%s of %s failed: %s", operation.kind, operation.subject, error.line())
+        await steps.failed()
         await _fail(context, operation, token, error)
     context.wake()
+
+
+class _Steps:
+    """Writes the steps of an operation; that one began is a commit of its own only if it goes on a while."""
+
+    def __init__(self, context: Context, operation: str, token: str) -> None:
+        self._context, self._operation, self._token = context, operation, token
+        self._begun: StepEvent | None = None
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def report(self, event: StepEvent) -> None:
+        """Write how a step ended; write that it began unless it ends meanwhile."""
+        self.close()
+        if event.state == "running":
+            self._begun, self._waiting = event, asyncio.create_task(self._later(event))
+        else:
+            self._begun = None
+            await self._write(event)
+
+    async def failed(self) -> None:
+        """Write what had begun when the operation failed."""
+        if self._begun is not None:
+            await self._write(self._begun)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def _later(self, event: StepEvent) -> None:
+        await asyncio.sleep(_SHOWN_SECONDS)
+        # What is wrong with the store, the end of the step will meet as well.
+        with suppress(RingRiftError, operations.Superseded):
+            await self._write(event)
+
+    async def _write(self, event: StepEvent) -> None:
+        await self._context.store.write(
+            "operation.step", lambda s: operations.record_step(s, self._operation, self._token, event)
+        )
 
 
 async def _fail(context: Context, operation: Operation, token: str, error: RingRiftError) -> None:
