@@ -134,6 +134,7 @@ class Watcher:
         if self._prepare is not None:
             self._prepare()
         while not self._stopping.is_set():
+            pointer = self._pointer()
             try:
                 self.look()
             except Exception as error:
@@ -141,11 +142,10 @@ class Watcher:
                 log.exception("looking at the models failed")
                 self._note(None, (f"looking at the models failed: {error}",))
             self._looked.set()
-            self._rest()
+            self._rest(pointer)
 
-    def _rest(self) -> None:
-        """Wait for the next look; a link that is pointed elsewhere meanwhile is followed at once."""
-        pointer = self._pointer()
+    def _rest(self, pointer: str) -> None:
+        """Wait for the next look; a link that says something else than `pointer` is followed at once."""
         until = time.monotonic() + POLL_SECONDS
         while time.monotonic() < until and self._pointer() == pointer:
             if self._stopping.wait(_POINTER_SECONDS):
