@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from ringrift import failpoints
 from ringrift.control.domain.ports import Serving, Traffic
 from ringrift.control.reconcile import targets as asking
 from ringrift.control.settings import Settings
@@ -311,3 +312,16 @@ class TestRollback:
         await champion(world, "b", first)
         made = await world.post(f"/rollback/{CONFIG}")
         assert made["done"] and made["model"] == first and made["deployment"] is None
+
+
+async def test_a_step_that_ends_at_once_is_one_commit(world: World) -> None:
+    await standing(world, "t1")
+    commits: list[str] = []
+    failpoints.watch(lambda name, moment: commits.append(name) if moment == "after" else None)
+    try:
+        done = await roll_out(world)
+    finally:
+        failpoints.watch(failpoints.armed())
+    (operation,) = done["operations"]
+    assert [(step["name"], step["state"]) for step in operation["steps"]] == [("copy", "done")]
+    assert commits.count("operation.step") == 1
