@@ -184,7 +184,10 @@ def refusal(facts: Facts, order: DeployOrder) -> str:
 
 
 def plan_retention(facts: Facts, order: DeployOrder) -> list[Command]:
-    """After the proof: forget `previous`, trust its signer alone, and keep the last three generations."""
+    """After the proof: forget `previous`, trust its signer alone, and keep the last three generations.
+
+    A release stays while it serves, was served by, runs a service of ours, or is the agent's or was before.
+    """
     seen = facts.target or TargetFacts()
     folder = layout.target(facts.root, order.target)
     commands: list[Command] = [Remove(posixpath.join(folder, "previous"))] if seen.previous else []
@@ -193,6 +196,8 @@ def plan_retention(facts: Facts, order: DeployOrder) -> list[Command]:
     numbers = sorted(int(name) for name in seen.generations if name.isdecimal() and name.isascii())
     kept = {*numbers[-KEPT_GENERATIONS:], order.generation}
     old = [layout.generation(facts.root, order.target, number) for number in numbers if number not in kept]
+    needed = {order.release, facts.agent.release, facts.previous_release, *(name for _, name in facts.used)}
+    old += [layout.release(facts.root, name) for name in facts.releases if name not in needed]
     return [*commands, *(Remove(path) for path in old)]
 
 

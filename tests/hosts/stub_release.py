@@ -75,7 +75,7 @@ print("noise of a library")
 print(json.dumps({"ok": True, "moves": {key: "a move" for key in models}}))
 """
 SERVICE = """
-import argparse, http.server, json, os, pathlib, signal, socket, sys
+import argparse, http.server, json, os, pathlib, signal, socket, threading
 from inference.load import load
 parser = argparse.ArgumentParser()
 parser.add_argument("--models", type=pathlib.Path)
@@ -114,15 +114,19 @@ class Health(http.server.BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = False
     def server_bind(self):
         self.socket.close()
         self.socket = socket.socket(fileno=options.fd)
+        self.socket.setblocking(False)  # a successor may have taken what the selector showed
     def server_activate(self):
         os.write(options.ready_fd, report())
         os.close(options.ready_fd)
-Server(("127.0.0.1", 0), Health).serve_forever()
+server = Server(("127.0.0.1", 0), Health)
+signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+server.serve_forever(0.05)
+server.server_close()  # answers what is open
 """
 WRITTEN = {
     "pyproject.toml": PROJECT,

@@ -346,15 +346,20 @@ class TestSoftware:
     async def test_ended_before_a_step_and_called_again_it_comes_to_the_same_end(
         self, stub_fleet, host, report, make_order, source
     ):
-        await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
-        for generation, step in enumerate(("verify", "swap", "health", "retention"), start=2):
+        first = await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+        releases = [first.release]
+        for generation, step in enumerate(("models", "verify", "swap", "health", "retention"), start=2):
             (source / "inference" / f"later_{generation}.py").touch()
             release = await stub_fleet.installable()
+            releases.append(release)
             order = replace(make_order(generation, hex8_2p=b"one"), release=release)
             with pytest.raises(StoppedHere):
                 await stub_fleet.deploy(host.spec, order, Ending(step, "running"))
             serving = await stub_fleet.deploy(host.spec, order, report)
             assert (serving.healthy, serving.generation, serving.release) == (True, generation, release), step
+        left = {path.name for path in (host.root / "releases").iterdir()}
+        kept = [number for number, name in enumerate(releases, start=1) if name in left]
+        assert kept == [1, 4, 5, 6], "that of the front, and those of the generations that are there"
 
     async def test_a_release_that_is_gone_is_named(self, stub_fleet, host, report, make_order):
         with pytest.raises(NotFound, match="there is no release ffffffffffff"):
