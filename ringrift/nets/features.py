@@ -5,11 +5,10 @@ The numbering of planes, scalars and kinds is in `nets.planes`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ringrift.game._jit import jit
 from ringrift.game.cellset import cell_beyond
@@ -37,7 +36,9 @@ from ringrift.game.moves import (
 )
 from ringrift.nets import planes as at
 from ringrift.nets.grid import grid
-from ringrift.nets.network import Inputs
+
+if TYPE_CHECKING:
+    from ringrift.nets.network import Inputs
 
 
 class Buffers(NamedTuple):
@@ -64,6 +65,11 @@ def new_buffers(board: str, positions: int, moves: int) -> Buffers:
 
 def as_inputs(buffers: Buffers, positions: int, moves: int) -> Inputs:
     """Return torch views of the first `positions` and `moves` entries; nothing is copied."""
+    # Not above: a process that computes its nets with onnxruntime encodes without torch.
+    import torch
+
+    from ringrift.nets.network import Inputs
+
     views = (array[:positions] for array in buffers[:2])
     lists = (array[:moves] for array in buffers[2:])
     return Inputs(*(torch.from_numpy(array) for array in (*views, *lists)))

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from ringrift.errors import EnvironmentProblem, IncompatibleModel
 from ringrift.game.config import GameConfig
 from ringrift.game.geometry import geometry
+from ringrift.nets import features
 from ringrift.nets.grid import grid
 from ringrift.onnx.checkpoint import read_checkpoint
-from ringrift.onnx.encoder import encoder
 from ringrift.onnx.graph import graph
 from ringrift.players.search.forest import Leaves
 
@@ -63,11 +63,10 @@ class OnnxEvaluator:
 
     def __init__(self, net: OnnxNet, config: GameConfig) -> None:
         self.run = net.session.run
-        self.features = encoder()
         self.geo = geometry(config.board)
         self.cells = grid(config.board).cells
         self.orientations = np.zeros(CHUNK, np.int64)
-        self.buffers = self.features.new_buffers(config.board, CHUNK, CHUNK * self.geo.max_moves)
+        self.buffers = features.new_buffers(config.board, CHUNK, CHUNK * self.geo.max_moves)
 
     def evaluate(self, states: npt.NDArray[np.void], leaves: Leaves, count: int) -> None:
         """Judge the first `count` leaves."""
@@ -81,11 +80,9 @@ class OnnxEvaluator:
         nodes, moves = leaves.node[first:last], leaves.moves[begin:end]
         offsets = leaves.offsets[first : last + 1] - begin
         into = self.buffers
-        self.features.encode_into(
-            self.geo, self.cells, self.orientations, states, nodes, moves, offsets, into
-        )
+        features.encode_into(self.geo, self.cells, self.orientations, states, nodes, moves, offsets, into)
         inputs = {name: getattr(into, name)[: last - first] for name in ("planes", "scalars")}
         inputs |= {name: getattr(into, name)[: end - begin] for name in ("kinds", "cells", "rows")}
         relative, logits = self.run(None, inputs)
         leaves.logits[begin:end] = logits
-        self.features.to_absolute(states, nodes, relative, leaves.values[first:last])
+        features.to_absolute(states, nodes, relative, leaves.values[first:last])
