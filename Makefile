@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints rollout chaos hostile games cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints rollout swaps chaos hostile games cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -64,6 +64,9 @@ failpoints: tools $(VENV)/.dev  ## kill the controller before and after every co
 
 rollout: $(VENV)/.dev  ## promote to six real services on this machine, and bring them every broken candidate
 	@$(BIN)/python -m benchmarks.rollout --targets 6 --broken
+
+swaps: $(VENV)/.dev  ## promotions, rollbacks and updates under load, answers held against history (PROMOTIONS=1000 UPDATES=10)
+	@$(BIN)/python -m tests.load.swaps --promotions $(or $(PROMOTIONS),1000) --updates $(or $(UPDATES),10)
 
 cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own environment, 1 GB)
 	@test -x .venv-cuda/bin/python || $(PYTHON) -m venv .venv-cuda

@@ -104,6 +104,12 @@ class TargetFacts(_Fact):
     staged: dict[str, StagedFacts] = {}
     """Folders of models that wait for their deployment; each is named by its model's SHA-256."""
 
+    def served_models(self) -> dict[str, str]:
+        """Return config -> SHA-256 as the manifest behind `current` gives them, as far as it is one."""
+        models = (self.served or {}).get("models")
+        entries = models.items() if isinstance(models, dict) else ()
+        return {key: str(entry.get("sha256")) for key, entry in entries if isinstance(entry, dict)}
+
 
 class Facts(_Fact):
     """One look at a host. Without an interpreter there is nothing beyond the first six fields."""

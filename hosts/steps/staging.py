@@ -40,10 +40,13 @@ def plan_trust(facts: Facts, order: DeployOrder) -> list[Command]:
 
 
 def plan_copies(facts: Facts, target: str, orders: Sequence[DeployOrder]) -> list[Command]:
-    """Have the folder of each order's one model complete, and no others."""
+    """Have the folder of each order's one model complete, and no others but those of what is served.
+
+    The proof of a served model is of use again when it is replaced and then comes back.
+    """
     seen = facts.target or TargetFacts()
     wanted = {order.models[0].sha256 for order in orders}
-    gone = sorted(seen.staged.keys() - wanted)
+    gone = sorted(seen.staged.keys() - wanted - set(seen.served_models().values()))
     commands: list[Command] = [Remove(layout.staged(facts.root, target, name)) for name in gone]
     for order in orders:
         commands += _copy(facts, seen, order)

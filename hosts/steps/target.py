@@ -123,7 +123,7 @@ def is_proven(facts: Facts, wish: Wish, order: DeployOrder) -> bool:
     if seen is None or (seen.front or {}).get("release") != order.release:
         return False
     return all(
-        _served(seen, model.config) == model.sha256 or staging.is_proven(facts, wish, order, model)
+        seen.served_models().get(model.config) == model.sha256 or staging.is_proven(facts, wish, order, model)
         for model in order.models
     )
 
@@ -138,7 +138,7 @@ def on_trial(facts: Facts, before: Facts, order: DeployOrder) -> dict[str, str]:
         return {}
     whole = former.current == pointer(order) or (former.front or {}).get("release") != order.release
     models = {model.config: model.sha256 for model in order.models}
-    return {key: sha for key, sha in models.items() if whole or _served(former, key) != sha}
+    return {key: sha for key, sha in models.items() if whole or former.served_models().get(key) != sha}
 
 
 def plan_restore(facts: Facts, before: Facts, order: DeployOrder, host: str) -> list[Command]:
@@ -210,7 +210,7 @@ def _fetch(
     """
     name = model.served_as
     path = posixpath.join(layout.generation(facts.root, order.target, order.generation), name)
-    if absent and _served(seen, model.config) == model.sha256 and seen.current != pointer(order):
+    if absent and seen.served_models().get(model.config) == model.sha256 and seen.current != pointer(order):
         return _linked(posixpath.join(layout.target(facts.root, order.target), "current", name), path)
     return [Upload(str(model.path), path, model.sha256)]
 
@@ -220,10 +220,3 @@ def _linked(source: str, path: str) -> list[Command]:
     folder, name = posixpath.split(path)
     linked = posixpath.join(folder, f".{name}.linked")
     return [Run(("ln", "-f", "--", source, linked)), Rename(linked, path)]
-
-
-def _served(seen: TargetFacts, config: str) -> object:
-    """Return the SHA-256 that the manifest behind `current` gives for a config, or None."""
-    models = (seen.served or {}).get("models")
-    entry = models.get(config) if isinstance(models, dict) else None
-    return entry.get("sha256") if isinstance(entry, dict) else None

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from ringrift.control.domain.staging import RETRY_SECONDS, Ordered, is_due
+from ringrift.control.store.tables import Alias
 from ringrift.errors import CorruptData, Unreachable
 from tests.control.doubles import RELEASE
 from tests.control.stage import with_candidates
@@ -57,7 +58,8 @@ async def test_a_challenger_waits_on_every_target_until_it_is_served_there(world
     assert await world.reconcile("staging") == 1, "the deployment takes it over"
     await world.finish_deployments()
     await settle(world)
-    assert world.fleet.waiting == {"t1": {}, "t2": {}}
+    first = await world.read(lambda s: s.get(Alias, ("previous", CONFIG)).model)
+    assert world.fleet.waiting == {"t1": {first: RELEASE}, "t2": {first: RELEASE}}, "for a rollback"
     told = [event["action"] for event in await world.get("/events?limit=100")]
     assert told.count("stage.started") == told.count("stage.succeeded") == 4
 

@@ -88,6 +88,20 @@ async def test_staging_the_same_again_changes_nothing_and_what_is_not_named_goes
     assert waiting(host) == []
 
 
+async def test_a_model_keeps_its_proof_while_it_is_served_and_can_come_back_at_once(
+    stub_fleet, host, report, make_order, stage
+):
+    await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+    one, better = make_order(0, hex8_2p=b"one"), make_order(0, hex8_2p=b"better")
+    await stage(better)
+    await stub_fleet.deploy(host.spec, make_order(2, hex8_2p=b"better"), report)
+    await stage(one)
+    assert waiting(host) == sorted([better.models[0].sha256, one.models[0].sha256])
+    await stub_fleet.deploy(host.spec, make_order(3, hex8_2p=b"one"), report)
+    await stage()
+    assert waiting(host) == [one.models[0].sha256]
+
+
 async def test_a_model_that_plays_no_legal_move_there_waits_without_a_proof(
     stub_fleet, host, report, make_order, stage
 ):

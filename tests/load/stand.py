@@ -30,8 +30,9 @@ from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepRe
 from ringrift.control.store.clock import now
 from ringrift.control.store.engine import database_url
 from ringrift.control.store.operations import latest_operation
+from ringrift.control.store.production import software
 from ringrift.control.store.store import Store
-from ringrift.control.store.tables import Artifact, Dataset, Job, Model, Operation
+from ringrift.control.store.tables import Artifact, Dataset, Job, Model
 from ringrift.game.config import GameConfig
 from ringrift.golden import measure
 from ringrift.nets.checkpoint import save_checkpoint
@@ -185,18 +186,18 @@ class Stand:
         return {**view, "served": served, "seconds": time.monotonic() - began}
 
     async def staged(self, model: str) -> None:
-        """Wait until a model waits on every target, proven; an error of the staging is raised."""
+        """Wait until a model waits on every target, proven by what runs there; a failure is raised."""
 
-        def of(session: Session) -> list[Operation | None]:
-            return [latest_operation(session, "stage", name) for name in self.ports]
-
-        def waits(operation: Operation | None) -> bool:
-            if operation is None or model not in {entry["sha256"] for entry in operation.order["models"]}:
+        def waits(session: Session, name: str) -> bool:
+            operation, release = latest_operation(session, "stage", name), software(session, name)
+            if operation is None or operation.order["release"] != release:
+                return False
+            if model not in {entry["sha256"] for entry in operation.order["models"]}:
                 return False
             assert operation.state != "failed", operation.error
             return operation.state == "succeeded"
 
-        while not all(waits(operation) for operation in await self.store.read(of)):
+        while not await self.store.read(lambda s: all(waits(s, name) for name in self.ports)):
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def health(self, name: str) -> Any:

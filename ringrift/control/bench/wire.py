@@ -9,7 +9,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Closed(Exception):
-    """The controller does not answer."""
+    """Nobody answers."""
 
 
 class _Connection(asyncio.Protocol):
@@ -43,10 +43,10 @@ class _Connection(asyncio.Protocol):
 
 
 class Pool:
-    """Up to `most` connections to a unix socket; a request takes a free one, or makes one."""
+    """Up to `most` connections to a unix socket or (host, port); a request takes a free one, or makes one."""
 
-    def __init__(self, path: str, most: int) -> None:
-        self._path = path
+    def __init__(self, place: str | tuple[str, int], most: int) -> None:
+        self._place = place
         self._free: deque[_Connection] = deque()
         self._room = asyncio.Semaphore(most)
         self.opened = 0
@@ -61,7 +61,10 @@ class Pool:
                 raise Closed("cut")
             connection.transport.write(head.encode() + body)
             answer = await connection.waiting
-            self._free.append(connection)
+            if answer[1].get("connection") == "close":
+                connection.transport.close()
+            else:
+                self._free.append(connection)
             return answer
 
     async def _take(self) -> _Connection:
@@ -70,7 +73,10 @@ class Pool:
             if connection.transport is not None:
                 return connection
         try:
-            _, made = await asyncio.get_running_loop().create_unix_connection(_Connection, self._path)
+            if isinstance(self._place, str):
+                _, made = await asyncio.get_running_loop().create_unix_connection(_Connection, self._place)
+            else:
+                _, made = await asyncio.get_running_loop().create_connection(_Connection, *self._place)
         except OSError as error:
             raise Closed(str(error)) from error
         self.opened += 1

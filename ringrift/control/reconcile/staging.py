@@ -1,7 +1,8 @@
 """Has challengers wait on their targets: copied there and proven before anybody promotes them.
 
 It begins when a model becomes a challenger, which is when its test against the champion is registered: by the
-time that the test is over it waits everywhere. A champion that a target was not told to serve yet waits too.
+time that the test is over it waits everywhere. A champion that a target was not told to serve yet waits too,
+and the champion before the present one: `rollback` is for when there is no time.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from ringrift.control.domain.rollouts import ACTIVE
 from ringrift.control.domain.staging import Ordered, is_due
-from ringrift.control.store.aliases import CHALLENGER
+from ringrift.control.store.aliases import CHALLENGER, PREVIOUS
 from ringrift.control.store.clock import now
 from ringrift.control.store.events import CONTROLLER
 from ringrift.control.store.learning import CHAMPION
@@ -68,11 +68,12 @@ def _being_deployed_to(session: Session) -> set[str]:
 
 
 def _models(session: Session, target: Target) -> list[dict[str, str]]:
-    """Return the challengers of what a target serves, and champions that it was not told to serve yet."""
+    """Return what a target may soon be told to serve: challengers, what a rollback brings back, and champions
+    that it was not told to serve yet."""
     query = (
         select(Alias.config, Alias.model)
         .join(Model, col(Model.sha256) == col(Alias.model))
-        .where(col(Alias.name).in_((CHALLENGER, CHAMPION)), col(Model.golden).is_not(None))
+        .where(col(Alias.name).in_((CHALLENGER, CHAMPION, PREVIOUS)), col(Model.golden).is_not(None))
     )
     told = {config: entry["sha256"] for config, entry in wanted(session, target.name).items()}
     rows = session.exec(query.order_by(col(Alias.config), col(Alias.name))).all()
