@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from tests.load.broken import tried
+from tests.load.history import wrong
 from tests.load.stand import Stand, standing
+from tests.load.swaps import Changes, shooting, shots, told
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 
@@ -44,6 +47,22 @@ async def test_a_challenger_that_waits_is_served_everywhere_without_being_proven
     assert view["state"] == "succeeded", view["reason"]
     assert details(view, "verify") == {"check canonical_hex8_2p.pth"}
     assert {served and served.model for served in (await stand.serving()).values()} == {model}
+
+
+async def test_under_requests_promotions_and_rollbacks_lose_none_and_each_answer_is_the_champions(
+    stand: Stand, tmp_path: Path
+) -> None:
+    (champion,) = {served.model for served in (await stand.serving()).values() if served}
+    challenger = await stand.model(2)
+    await stand.staged(challenger)
+    changes = Changes(stand, champion, challenger)
+    async with shooting(stand, tmp_path / "shots", 20.0):
+        for _ in range(4):
+            await changes.swap()
+    found, orders = shots(tmp_path / "shots"), await stand.store.read(lambda s: told(s, stand))
+    assert {shot.model for shot in found} == {"-", champion, challenger}
+    assert [shot for shot in found if shot.status != 200 or shot.tries > 1] == []
+    assert wrong(found, orders) == []
 
 
 @pytest.mark.parametrize(
