@@ -12,6 +12,7 @@ from ringrift.cli import alerts, hosttables
 from ringrift.cli.output import fields, state_text, table
 from ringrift.client.display import age, count, elo, percent, plain, short
 from ringrift.protocol import operator as op
+from ringrift.protocol.lineage import OriginView
 
 
 def operation(view: op.OperationView) -> RenderableType:
@@ -187,7 +188,7 @@ def _lineage(view: op.ModelView) -> str:
     return " <- ".join([*known, "imported" if imported else "from scratch"])
 
 
-def _origin(origin: op.OriginView) -> str:
+def _origin(origin: OriginView) -> str:
     told = f"generation {origin.generation} there" if origin.generation else "no champion there"
     parent = f", parent {short(origin.parent)}" if origin.parent else ""
     return f"imported, signed by {origin.signer} ({told}{parent})"

@@ -16,6 +16,7 @@ from ringrift.protocol.agent import Telemetry
 from ringrift.protocol.alerts import AlertCount
 from ringrift.protocol.hosts import HostDetails
 from ringrift.protocol.hosts import HostKey as HostKey
+from ringrift.protocol.lineage import AncestorView, OriginView
 from ringrift.protocol.types import ConfigKey, Name, Port, ReleaseName, Reply, Sha256, Wire
 from ringrift.protocol.types import Line as Line
 
@@ -162,27 +163,6 @@ class EvaluationView(Reply):
     """`superiority` over the champion, or `non-inferiority` to a former champion or an anchor."""
     policy: str = "none"
     """Name, version and SHA-256 of the gate's policy that it was registered under."""
-
-
-class AncestorView(Reply):
-    """A model in a chain of parents; `generation` is the newest one that it was champion of, if any."""
-
-    model: str
-    state: str
-    generation: int | None
-    imported: bool = False
-
-
-class OriginView(Reply):
-    """Where an imported model comes from: who signed it, and what that says of it."""
-
-    signer: str
-    """The key's id: 16 hex digits of its SHA-256."""
-    parent: str | None
-    dataset: str | None
-    generation: int
-    """That it was champion of there; 0 for none."""
-    evaluation: str | None
 
 
 class ModelView(Reply):

@@ -9,7 +9,8 @@ from ringrift.control.store.clock import now
 from ringrift.control.store.evaluations import standing
 from ringrift.control.store.promotion import PromotionPlan, ancestors, find_model
 from ringrift.control.store.tables import Alias, Evaluation, Model, Promotion
-from ringrift.protocol.operator import AncestorView, EvaluationView, ModelView, OriginView, PromotionView
+from ringrift.protocol.lineage import AncestorView, OriginView
+from ringrift.protocol.operator import EvaluationView, ModelView, PromotionView
 
 _SHOWN = {"superseded": "rejected"}
 """States that the wire has no word of its own for."""
