@@ -49,9 +49,10 @@ def gate(
 ) -> None:
     """Simulate promotion gates with candidates of known strength: the operating curves of the gate's tests.
 
-    One against the champion, one that a model is not worse than a former champion. Exit status 1 when more
-    than the registered share of gates decides wrongly (beyond chance).
+    One against the champion, one that a model is not worse than a former champion, and the mirror test.
+    Exit status 1 when more than the registered share of gates decides wrongly (beyond chance).
     """
+    from ringrift.control.domain.policy import MIRROR
     from ringrift.learning.gates import WORLDS, operating_point
 
     curves = []
@@ -60,7 +61,12 @@ def gate(
             note(f"{count} players, {purpose}: {gates:,} gates at each strength")
             steps = (0.0, 1.0) if ends else _STEPS
             strengths = [test.elo0 + step * (test.elo1 - test.elo0) for step in steps]
-            points = [operating_point(test, world, elo, gates, seed) for world in WORLDS for elo in strengths]
+            even = purpose == MIRROR
+            points = [
+                operating_point(test, world, elo, gates, seed, even=even)
+                for world in WORLDS
+                for elo in strengths
+            ]
             curves.append(_curve(purpose, test, points))
     output(context, json).data(curves, lambda: _drawn(curves))
     if not all(curve.kept for curve in curves):
@@ -68,21 +74,28 @@ def gate(
 
 
 def _registered(players: int, strict: bool, file: Path | None = None) -> dict[str, Test]:
-    """Return the tests against champions that a policy orders, by purpose."""
-    from ringrift.control.domain.policy import NON_INFERIORITY, SUPERIORITY
+    """Return the tests against champions and the mirror test that a policy orders, by purpose."""
+    from ringrift.control.domain.policy import MIRROR, NON_INFERIORITY, SUPERIORITY
     from ringrift.control.policy import packaged_policy, read_policy
 
     policy = read_policy(file) if file else packaged_policy()
     if strict:
         policy = policy.with_errors("strict")
     return {
-        purpose: policy.test(players, purpose, "a champion") for purpose in (SUPERIORITY, NON_INFERIORITY)
+        purpose: policy.test(players, purpose, "a model")
+        for purpose in (SUPERIORITY, NON_INFERIORITY, MIRROR)
     }
 
 
 def _curve(purpose: str, test: Test, points: list[OperatingPoint]) -> Curve:
-    wrong = [point.share - point.error <= test.alpha for point in points if point.elo == test.elo0]
-    missed = [1 - point.share - point.error <= test.beta for point in points if point.elo == test.elo1]
+    at0 = [point for point in points if point.elo == test.elo0]
+    at1 = [point for point in points if point.elo == test.elo1]
+    if purpose == "mirror":  # accepts at elo0; alpha holds for either side
+        wrong = [1 - point.share - point.error <= 2 * test.alpha for point in at0]
+        missed = [point.share - point.error <= test.beta for point in at1]
+    else:
+        wrong = [point.share - point.error <= test.alpha for point in at0]
+        missed = [1 - point.share - point.error <= test.beta for point in at1]
     return Curve(
         purpose=purpose,
         players=test.players,

@@ -80,8 +80,14 @@ def _drawn(found: Policy) -> RenderableType:
 
     from ringrift.cli.output import fields, table
 
-    names = ["superiority", "first champion", *(f"former champion 1..{found.non_inferiority.champions}",)]
+    names = [
+        "superiority",
+        "first champion",
+        f"former champion 1..{found.non_inferiority.champions}",
+        "mirror",
+    ]
     asked = [("superiority", "the champion"), ("superiority", "random"), ("non-inferiority", "a champion")]
+    asked += [("mirror", "itself")]
     names += [f"anchor {anchor.player}" for anchor in found.anchors]
     asked += [("non-inferiority", anchor.player) for anchor in found.anchors]
     tests = [found.test(2, purpose, opponent) for purpose, opponent in asked]

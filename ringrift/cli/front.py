@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -44,12 +45,16 @@ class Front(TyperGroup):
         try:
             _prepare_streams()
             result = super().main(*args, **kwargs)
+            sys.stdout.flush()
         except (typer.Abort, KeyboardInterrupt):
             raise _leave("interrupted", 130) from None
         except RingRiftError as error:
             raise _leave(f"error: {error.line()}", error.exit_status) from None
         except typer.TyperException as error:
             raise _leave(f"error: {_usage_line(error)}", error.exit_code) from None
+        except BrokenPipeError:
+            _drop_output()
+            raise SystemExit(1) from None
         except Exception as problem:
             if isinstance(problem, OSError) and problem.errno in _MACHINE:
                 where = problem.filename or "what was to be written"
@@ -70,9 +75,22 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _drop_output() -> None:
+    """Send what standard output still holds nowhere: else the interpreter tries it again as it ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _leave(line: str, status: int) -> SystemExit:
     from ringrift.client.display import plain
 
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _drop_output()
     if sys.stderr is None:
         return SystemExit(status)
     sys.stderr.write(plain(line) + "\n")

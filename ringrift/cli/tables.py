@@ -100,13 +100,22 @@ def evaluations(views: Sequence[op.EvaluationView]) -> RenderableType:
     return table(headers, (_evaluation_row(view) for view in views))
 
 
+_SHOWS = {"superiority": "better", "non-inferiority": "not worse", "mirror": "even"}
+
+
+def _against(view: op.EvaluationView) -> str:
+    if view.opponent == view.candidate:
+        return "itself"
+    return short(view.opponent) if len(view.opponent) == 64 else view.opponent
+
+
 def _evaluation_row(view: op.EvaluationView) -> tuple[object, ...]:
     return (
         short(view.id),
         view.config,
         short(view.candidate),
-        short(view.opponent) if len(view.opponent) == 64 else view.opponent,
-        "not worse" if view.purpose == "non-inferiority" else "better",
+        _against(view),
+        _SHOWS.get(view.purpose, view.purpose),
         state_text(view.state),
         view.games,
         percent(view.score),
@@ -223,7 +232,7 @@ def _target_row(view: op.TargetView) -> tuple[object, ...]:
         state_text(view.state),
         "-" if view.generation is None else view.generation,
         f"{right} of {sum(1 for m in view.models if m.desired)} as desired",
-        view.release or "-",
+        (view.release or "-") + ("" if view.engine == "torch" else f" {view.engine}"),
         age(view.checked_age),
         "; ".join([*view.issues, *_restarted(view)]) or "-",
     )

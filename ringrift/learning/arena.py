@@ -4,6 +4,10 @@ All games of a block begin with the same random plies, so that an opening that f
 sides alike. The pie rule is off: rotating the seats already takes away the advantage of the first move, and
 it keeps "where the candidate sat" one number per game. Searches play without noise, as they do in production;
 variety comes from the openings.
+
+In a mirror block a player plays itself. Its games share the seeds of their searches, too: they are one game
+as often as there are seats, each seat wins it once, and only what treats the two sides differently makes the
+block uneven (or arithmetic that rounds differently from batch to batch, as small nets and GPUs may).
 """
 
 from __future__ import annotations
@@ -74,12 +78,15 @@ def _decide(
     spec: EvaluateSpec, places: list[tuple[int, int]], candidate: Player, opponent: Player, turn: Turn
 ) -> list[Choice]:
     """Ask each side for the positions in which it is to move."""
+    mirror = spec.candidate == spec.opponent
     movers = turn.states["player"]
     own = np.array([places[game][1] for game in turn.games]) == movers
     words = np.array(
         [
-            derive("search", spec.evaluation, spec.seed, *places[game], decision)
-            for game, decision in zip(turn.games, turn.decisions, strict=True)
+            derive("search", spec.evaluation, spec.seed, block, 0 if mirror else seat, decision)
+            for (block, seat), decision in zip(
+                map(places.__getitem__, turn.games), turn.decisions, strict=True
+            )
         ],
         dtype=np.uint64,
     )

@@ -1,7 +1,8 @@
 """How often the registered test decides wrongly: thousands of gates with games of known strength.
 
-A gate is played block by block as evaluations are, and ends where `ringrift.learning.sprt` would end it. The
-ratio is computed for all gates at once with the same steps as there; a test holds the two to each other.
+A gate is played block by block as evaluations are, and ends where `ringrift.learning.sprt` would end it; with
+`even` it is a mirror test. The ratio is computed for all gates at once with the same steps
+as there; a test holds the two to each other.
 
 Games are drawn from worlds that differ in what blocks hide: seats that are worth something, and openings
 that favour one side in every game of their block.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,12 +68,17 @@ class OperatingPoint:
         return _Z95 * math.sqrt(max(self.share * (1 - self.share), 1e-9) / self.gates)
 
 
-def operating_point(test: Test, world: World, elo: float, gates: int, seed: int) -> OperatingPoint:
-    """Play `gates` gates of `test` with a candidate of strength `elo`."""
+def operating_point(
+    test: Test, world: World, elo: float, gates: int, seed: int, *, even: bool = False
+) -> OperatingPoint:
+    """Play `gates` gates of `test` with a candidate of strength `elo`.
+
+    With `even` they are mirror tests, and `elo` is what playing in its place is worth to the candidate.
+    """
     random = np.random.default_rng((seed, test.players, WORLDS.index(world), round(elo * 1000) % (1 << 32)))
     outcomes = block_distribution(test.players, elo, world)
     wins = random.choice(len(outcomes), size=(test.max_blocks, gates), p=outcomes)
-    accepted, ended = _play(test, wins)
+    accepted, ended = _play(test, wins, even=even)
     undecided = int(np.count_nonzero(ended == 0))
     ended[ended == 0] = test.max_blocks
     return OperatingPoint(
@@ -87,7 +93,9 @@ def operating_point(test: Test, world: World, elo: float, gates: int, seed: int)
     )
 
 
-def _play(test: Test, wins: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+def _play(
+    test: Test, wins: npt.NDArray[np.int64], *, even: bool = False
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Return per gate whether it accepted, and the block at which it was decided, 0 for never."""
     gates = wins.shape[1]
     counts = np.zeros((gates, test.players + 1))
@@ -98,7 +106,10 @@ def _play(test: Test, wins: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.bool_
         if block < MIN_BLOCKS:
             continue
         ratios = log_likelihood_ratios(test, counts[live])
-        accepted[live[ratios >= test.upper]] = True
+        if even:
+            weaker = replace(test, elo0=-test.elo1, elo1=-test.elo0)
+            ratios = np.maximum(ratios, -log_likelihood_ratios(weaker, counts[live]))
+        accepted[live[ratios <= test.lower if even else ratios >= test.upper]] = True
         done = (ratios >= test.upper) | (ratios <= test.lower)
         ended[live[done]] = block
         live = live[~done]

@@ -125,13 +125,15 @@ def _player(config: GameConfig, difficulty: int, net: Net | None) -> Player:
 
 
 def _spec(config: GameConfig, higher: int, seed: int) -> EvaluateSpec:
-    """Return what the arena reads of an evaluation: openings and seeds. Its players are not asked."""
-    anybody = PlayerSpec(kind="random")
+    """Return what the arena reads of an evaluation: openings and seeds.
+
+    Its players are not asked, but must differ: those of a mirror block would share their seeds.
+    """
     return EvaluateSpec(
         config=config.key,
         evaluation=f"{higher:064x}",
-        candidate=anybody,
-        opponent=anybody,
+        candidate=PlayerSpec(kind="heuristic"),
+        opponent=PlayerSpec(kind="random"),
         first_block=0,
         blocks=_BLOCKS_AT_ONCE,
         seed=seed,

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -41,6 +41,7 @@ cross them, and a variance from fewer than four blocks is no estimate."""
 ELO_SCALE_END = 1200.0
 """Elo estimates are cut here: shares of 0 or 1 have no finite Elo."""
 
+_Word = Literal["accept", "reject", "continue"]
 _Z95 = 1.959964
 _TOLERANCE = 1e-10
 _ACCEPTED = 1e-6
@@ -92,7 +93,7 @@ class Verdict:
     early stop the estimate leans away from 0.
     """
 
-    verdict: Literal["accept", "reject", "continue"]
+    verdict: _Word
     reason: str
     llr: float
     lower: float
@@ -134,11 +135,36 @@ def decide(test: Test, counts: Sequence[int]) -> Verdict:
     Accept and reject need at least `MIN_BLOCKS` blocks; a test that reaches `max_blocks` undecided rejects,
     since a promotion needs evidence for it and not only none against it.
     """
+    blocks = _blocks(test, counts)
+    ratio = log_likelihood_ratio(test, counts) if blocks else 0.0
+    return _told(test, counts, ratio, *_verdict(test, ratio, blocks))
+
+
+def decide_even(test: Test, counts: Sequence[int]) -> Verdict:
+    """Return the verdict of a mirror test on `counts`: does a player score evenly against itself?
+
+    Two tests at once, H1 "`elo1` stronger" and H1 "`elo1` weaker", both against H0 "even"; `llr` is that of
+    the nearer one. It accepts when both end at `lower` and rejects when one ends at `upper`, so that `alpha`
+    bounds the chance to reject what is even, for each side, and `beta` the chance to accept what is not.
+    """
+    blocks = _blocks(test, counts)
+    weaker = replace(test, elo0=-test.elo1, elo1=-test.elo0)
+    sides = (log_likelihood_ratio(test, counts), -log_likelihood_ratio(weaker, counts)) if blocks else (0.0,)
+    ratio = max(sides)
+    verdict, reason = _verdict(test, ratio, blocks)
+    if verdict != "continue":
+        verdict = "accept" if ratio <= test.lower else "reject"
+    return _told(test, counts, ratio, verdict, reason)
+
+
+def _blocks(test: Test, counts: Sequence[int]) -> int:
     if len(counts) != test.players + 1 or any(count < 0 for count in counts):
         raise BadInput(f"counts {list(counts)!r} are not {test.players + 1} numbers of blocks")
+    return sum(counts)
+
+
+def _told(test: Test, counts: Sequence[int], ratio: float, verdict: _Word, reason: str) -> Verdict:
     blocks = sum(counts)
-    ratio = log_likelihood_ratio(test, counts) if blocks else 0.0
-    verdict, reason = _verdict(test, ratio, blocks)
     won = sum(wins * count for wins, count in enumerate(counts))
     games = blocks * test.players
     low, high = wilson_interval(won, games)
@@ -157,7 +183,7 @@ def decide(test: Test, counts: Sequence[int]) -> Verdict:
     )
 
 
-def _verdict(test: Test, ratio: float, blocks: int) -> tuple[Literal["accept", "reject", "continue"], str]:
+def _verdict(test: Test, ratio: float, blocks: int) -> tuple[_Word, str]:
     if blocks < MIN_BLOCKS:
         return "continue", f"{blocks} of at least {MIN_BLOCKS} blocks"
     if ratio >= test.upper:

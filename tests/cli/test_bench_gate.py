@@ -47,15 +47,16 @@ def test_a_world_has_the_strength_that_was_asked(players: int, world: gates.Worl
 
 
 @PLAYERS
-def test_gates_end_where_the_test_ends_them(players: int) -> None:
-    test = registered(players, max_blocks=60)
+@pytest.mark.parametrize("even", [False, True])
+def test_gates_end_where_the_test_ends_them(players: int, even: bool) -> None:
+    test, decide = registered(players, max_blocks=60), sprt.decide_even if even else sprt.decide
     wins = np.random.default_rng(7).choice(players + 1, size=(60, 25))
-    accepted, ended = gates._play(test, wins)
+    accepted, ended = gates._play(test, wins, even=even)
     for number in range(25):
-        verdict, block = sprt.decide(test, [0] * (players + 1)), 0
+        verdict, block = decide(test, [0] * (players + 1)), 0
         while verdict.verdict == "continue":
             block += 1
-            verdict = sprt.decide(test, sprt.tally(players, wins[:block, number].tolist()))
+            verdict = decide(test, sprt.tally(players, wins[:block, number].tolist()))
         decided = 0 if verdict.reason.startswith("undecided") else block
         assert (bool(accepted[number]), int(ended[number])) == (verdict.verdict == "accept", decided)
 
@@ -78,8 +79,9 @@ def test_the_curve_is_printed_and_an_error_rate_beyond_its_bound_is_exit_status_
     monkeypatch.setattr(gates, "WORLDS", gates.WORLDS[:1])
     arguments = ["gate", "--gates", "100", "--players", "4", "--ends"]
     done = CliRunner().invoke(app, [*arguments, "--json"])
-    superior, inferior = json.loads(done.stdout)
-    assert done.exit_code == (0 if superior["kept"] and inferior["kept"] else 1)
+    superior, inferior, mirror = json.loads(done.stdout)
+    assert done.exit_code == (0 if all(curve["kept"] for curve in (superior, inferior, mirror)) else 1)
+    assert [point["accepted"] > 50 for point in mirror["points"]] == [True, False]
     assert [point["elo"] for point in superior["points"]] == [0.0, 50.0]
     assert [point["elo"] for point in inferior["points"]] == [-100.0, 0.0]
     short = sprt.Test(0.0, 50.0, 0.05, 0.05, 4, 20)

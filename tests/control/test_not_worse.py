@@ -40,26 +40,27 @@ async def failed(world: World, model: str) -> dict[str, str]:
     return {item["name"]: item["reason"] for item in plan["conditions"] if not item["passed"]}
 
 
-async def test_after_the_champion_the_anchor_and_three_former_champions_are_played_in_this_order(
+async def test_after_the_champion_the_mirror_the_anchor_and_three_former_champions_are_played_in_this_order(
     world: World,
 ) -> None:
     await world.enable()
     fourth, *former = await champions(world, "a", "b", "c", "d")
     (model,) = await with_candidates(world, "e", champion=fourth, tests=1)
-    missing = ["anchor random", "former champion 1", "former champion 2", "former champion 3"]
-    assert sorted(await failed(world, model)) == missing
-    for number, opponent in enumerate(["random", *former], 1):
+    missing = ["mirror", "anchor random", "former champion 1", "former champion 2", "former champion 3"]
+    assert list(await failed(world, model)) == missing
+    played = [("mirror", model), *(("non-inferiority", opponent) for opponent in ("random", *former))]
+    for number, (purpose, opponent) in enumerate(played, 1):
         await world.reconcile("evaluation tests")
-        assert (await shown_by(world, model))[number:] == [("non-inferiority", opponent, "running")]
+        assert (await shown_by(world, model))[number:] == [(purpose, opponent, "running")]
         why = await world.get(f"/why/{CONFIG}")
-        assert f"test {number + 1} of 5" in why["sentence"]
+        assert f"test {number + 1} of 6" in why["sentence"]
         assert list(await failed(world, model)) == missing[number - 1 :]
         await world.restart()
         await play_out(world)
         await world.reconcile("evaluation verdicts")
     assert await failed(world, model) == {}
     made = await world.post("/promotions", {"config": CONFIG})
-    assert [item["opponent"] for item in made["evidence"]] == [fourth, "random", *former]
+    assert [item["opponent"] for item in made["evidence"]] == [fourth, model, "random", *former]
     assert {item["policy"] for item in made["evidence"]} == {POLICY.label}
 
 
@@ -67,17 +68,28 @@ async def test_a_candidate_that_is_worse_than_a_former_champion_is_rejected_with
     world: World,
 ) -> None:
     second, first = await champions(world, "a", "b")
-    (model,) = await with_candidates(world, "c", champion=second, tests=1)
+    (model,) = await with_candidates(world, "c", champion=second, tests=2)
     await world.reconcile("evaluation tests")
     await play_out(world, wins=False)
     await world.reconcile("evaluation verdicts", "evaluation tests")
-    assert (await shown_by(world, model))[1:] == [("non-inferiority", "random", "rejected")]
+    assert (await shown_by(world, model))[2:] == [("non-inferiority", "random", "rejected")]
     assert (await world.get(f"/models/{model}"))["state"] == "rejected"
     assert {"model state", "anchor random", "former champion 1"} == set(await failed(world, model))
     assert first not in {opponent for _, opponent, _ in await shown_by(world, model)}, "the rest is spared"
     assert any("was rejected: LLR" in fact for fact in (await world.get(f"/why/{CONFIG}"))["facts"])
     await world.reconcile("aliases")
     assert (await world.get(f"/models/{model}"))["aliases"] == []
+
+
+async def test_a_candidate_whose_games_against_itself_are_uneven_is_rejected_with_the_reason(
+    world: World,
+) -> None:
+    (model,) = await with_candidates(world, "a", tests=1)
+    await world.reconcile("evaluation tests")
+    await play_out(world, wins=False)
+    await world.reconcile("evaluation verdicts")
+    assert (await shown_by(world, model))[1:] == [("mirror", model, "rejected")]
+    assert "verdict is rejected, reject, must be" in (await failed(world, model))["mirror"]
 
 
 DAMAGES = {
@@ -130,7 +142,7 @@ async def test_a_champion_whose_weights_are_gone_is_not_played_against(world: Wo
         lambda s: s.execute(text(f"UPDATE artifact SET deleted_at = 1.0 WHERE sha256 = '{second}'"))
     )
     (model,) = await with_candidates(world, "d", champion=third)
-    assert [opponent for _, opponent, _ in await shown_by(world, model)] == [third, "random", first]
+    assert [opponent for _, opponent, _ in await shown_by(world, model)] == [third, model, "random", first]
     assert await failed(world, model) == {}
 
 
@@ -166,7 +178,7 @@ async def test_tests_of_a_promoted_candidate_are_not_played_on(world: World) -> 
         "/promotions", {"config": CONFIG, "model": model, "override": True, "reason": "site is down"}
     )
     await world.reconcile("evaluation verdicts")
-    assert (await shown_by(world, model))[-1] == ("non-inferiority", "random", "superseded")
+    assert (await shown_by(world, model))[-1] == ("mirror", model, "superseded")
 
 
 async def test_decisions_and_registrations_keep_the_policy(world: World) -> None:
@@ -175,8 +187,9 @@ async def test_decisions_and_registrations_keep_the_policy(world: World) -> None
         lambda s: s.exec(select(Event).where(Event.action == "champion.promote")).one().detail
     )
     (row,) = await world.read(lambda s: s.exec(select(Promotion)).all())
-    (registered,) = await world.read(lambda s: s.exec(select(Evaluation.registration)).all())
-    assert event["policy"] == registered["policy"] == POLICY.identity
+    registered = await world.read(lambda s: s.exec(select(Evaluation.registration)).all())
+    assert event["policy"] == POLICY.identity
+    assert [item["policy"] for item in registered] == [POLICY.identity] * 2
     assert POLICY.sha256 in {item["name"]: item for item in row.conditions}["policy"]["reason"]
     await with_candidates(world, "b", champion=model, blocks=2)
     await world.http.post("/v1/promotions", json={"config": CONFIG})
@@ -195,9 +208,9 @@ class TestAnotherPolicy:
 
     async def test_a_candidate_is_tested_anew(self, world: World) -> None:
         await with_candidates(world, "a")
-        (model,) = await with_candidates(world, "b", blocks=2)
+        (model,) = await with_candidates(world, "b", blocks=2, tests=1)
         found = await failed(world, model)
-        assert set(found) == {"policy", "verdict"}
+        assert set(found) == {"policy", "verdict", "mirror"}
         await world.reconcile("evaluation verdicts", "evaluation tests")
         rows = await shown_by(world, model)
         assert [state for _, _, state in rows] == ["superseded", "running"]
@@ -207,14 +220,14 @@ class TestAnotherPolicy:
         assert [item["policy"] for item in registered] == [world.settings.gate.identity]
 
     async def test_what_runs_is_taken_up_again_when_the_old_policy_is_back(self, world: World) -> None:
-        (model,) = await with_candidates(world, "a", blocks=2)
+        (model,) = await with_candidates(world, "a", blocks=2, tests=1)
         await world.reconcile("evaluation verdicts", "evaluation tests")
         world.context.settings = small_settings()
         await world.reconcile("evaluation verdicts", "evaluation tests")
         assert [state for _, _, state in await shown_by(world, model)] == ["running", "superseded"]
 
     async def test_a_test_from_before_there_were_policies_counts_no_more(self, world: World) -> None:
-        (model,) = await with_candidates(world, "a")
+        (model,) = await with_candidates(world, "a", tests=1)
 
         def old(session) -> None:
             row = session.exec(select(Evaluation)).one()

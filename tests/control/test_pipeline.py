@@ -38,14 +38,14 @@ async def champion(world: World) -> dict | None:
     return (await world.get(f"/configs/{CONFIG}"))["champion"]
 
 
-async def accepted(world: World) -> bool:
-    return bool(await world.get("/evaluations?state=accepted"))
+async def proven(world: World) -> bool:
+    return bool((await world.get(f"/promotions/{CONFIG}"))["allowed"])
 
 
 async def test_games_become_a_champion_that_is_served(world: World) -> None:
     agents = await provisioned(world, "alpha", "beta")
     await world.enable()
-    await world.run_until(agents, lambda: accepted(world))
+    await world.run_until(agents, lambda: proven(world))
 
     why = await world.get(f"/why/{CONFIG}")
     assert "passed its tests" in why["sentence"]
@@ -78,16 +78,13 @@ async def test_games_become_a_champion_that_is_served(world: World) -> None:
 async def test_the_second_champion_beats_the_first_and_rollback_brings_the_first_back(world: World) -> None:
     agents = [await world.agent("alpha"), await world.agent("beta")]
     await world.enable()
-    await world.run_until(agents, lambda: accepted(world))
+    await world.run_until(agents, lambda: proven(world))
     first = (await world.post("/promotions", {"config": CONFIG}))["model"]
 
-    async def another() -> bool:
-        return bool((await world.get(f"/promotions/{CONFIG}"))["allowed"])
-
-    await world.run_until(agents, another)
+    await world.run_until(agents, lambda: proven(world))
     second = await world.post("/promotions", {"config": CONFIG, "expected_champion": first})
     assert second["generation"] == 2 and second["champion"] == first
-    assert [item["opponent"] for item in second["evidence"]] == [first, "random"]
+    assert [item["opponent"] for item in second["evidence"]] == [first, second["model"], "random"]
     models = {model["model"]: model for model in await world.get(f"/models?config={CONFIG}")}
     assert models[first]["state"] == "retired" and models[second["model"]]["state"] == "champion"
     assert models[second["model"]]["parent"] == first
@@ -102,7 +99,7 @@ async def test_the_second_champion_beats_the_first_and_rollback_brings_the_first
 async def test_self_play_uses_the_champion_as_soon_as_there_is_one(world: World) -> None:
     agents = [await world.agent("alpha")]
     await world.enable()
-    await world.run_until(agents, lambda: accepted(world))
+    await world.run_until(agents, lambda: proven(world))
     model = (await world.post("/promotions", {"config": CONFIG}))["model"]
     await world.reconcile_pipeline()
     reply = await agents[0].lease("selfplay")
@@ -130,7 +127,7 @@ async def test_a_losing_candidate_is_rejected_and_is_never_promoted(world: World
 async def test_another_pass_changes_nothing_when_nothing_happened(world: World) -> None:
     agents = [await world.agent("alpha")]
     await world.enable()
-    await world.run_until(agents, lambda: accepted(world))
+    await world.run_until(agents, lambda: proven(world))
     before = (await world.get("/events?limit=1"))[-1]["id"]
     assert await world.reconcile() <= 2
     assert (await world.get("/events?limit=1"))[-1]["id"] == before

@@ -53,6 +53,18 @@ def test_not_worse_means_above_the_margin_and_anchors_have_bounds_of_their_own()
     assert (heuristic.elo0, heuristic.elo1, heuristic.max_blocks) == (-300.0, -100.0, 200)
 
 
+def test_a_mirror_test_has_error_rates_of_its_own() -> None:
+    for policy in (packaged_policy(), packaged_policy().with_errors("strict")):
+        test = policy.test(3, "mirror", "model")
+        assert (test.elo0, test.elo1, test.alpha, test.beta, test.max_blocks) == (
+            0.0,
+            200.0,
+            0.001,
+            0.05,
+            200,
+        )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -69,6 +81,8 @@ def test_not_worse_means_above_the_margin_and_anchors_have_bounds_of_their_own()
         ("elo1 = 50.0", "elo1 = -50.0", "superiority against a champion: Elo bounds"),
         ("elo1 = 50.0", 'elo1 = "50"', "superiority.elo1: Input should be a valid number"),
         ("alpha = 0.001", "alpha = 0.5", "error_rates.strict.alpha: Input should be less than 0.5"),
+        ("elo = 200.0", "elo = 0.0", "mirror.elo: Input should be greater than 0"),
+        ("[mirror]", "[glass]", "mirror is missing"),
         ('player = "random"', 'player = "gumbel"', "anchors.0.player: "),
         ("[[anchors]]", "[[anchor]]", "anchors is missing"),
         ("[superiority]", "[superiority", "is not valid TOML"),
@@ -103,16 +117,17 @@ def test_the_verb_prints_the_file_and_checks_one(tmp_path: Path) -> None:
 
 def test_tests_are_the_champion_then_the_cheap_ones_and_nobody_twice() -> None:
     policy = small_policy(HEURISTIC)
-    first = wanted_tests(policy, None, ["f1", "f2"])
+    first = wanted_tests(policy, "m", None, ["f1", "f2"])
     assert [(test.purpose, test.opponent) for test in first] == [
         ("superiority", "random"),
+        ("mirror", "m"),
         ("non-inferiority", "heuristic"),
         ("non-inferiority", "f1"),
         ("non-inferiority", "f2"),
     ]
-    later = wanted_tests(policy, "c", ["f1", "f2", "f3", "f4"])
+    later = wanted_tests(policy, "m", "c", ["f1", "f2", "f3", "f4"])
     assert [test.name for test in later] == [
-        "champion", "anchor random", "anchor heuristic",
+        "champion", "mirror", "anchor random", "anchor heuristic",
         "former champion 1", "former champion 2", "former champion 3",
     ]  # fmt: skip
 
@@ -120,4 +135,8 @@ def test_tests_are_the_champion_then_the_cheap_ones_and_nobody_twice() -> None:
 def test_an_anchor_that_asks_for_more_than_the_first_champion_showed_is_played() -> None:
     anchor = packaged_policy().anchors[0].model_copy(update={"elo0": 100.0, "elo1": 300.0})
     policy = POLICY.model_copy(update={"anchors": [anchor]})
-    assert [test.name for test in wanted_tests(policy, None, [])] == ["champion", "anchor random"]
+    assert [test.name for test in wanted_tests(policy, "m", None, [])] == [
+        "champion",
+        "mirror",
+        "anchor random",
+    ]

@@ -51,6 +51,11 @@ strict = {{ alpha = 0.001, beta = 0.001, length = 3 }}
 champions = 3
 margin = 450.0
 max_blocks = 40
+[mirror]
+elo = 450.0
+alpha = 0.05
+beta = 0.05
+max_blocks = 40
 [[anchors]]
 player = "random"
 {wide}

@@ -48,6 +48,18 @@ def test_equal_players_split_every_block(config):
         assert len({record.played.tobytes() for record in block.records}) == 1
 
 
+def test_in_a_mirror_block_seats_share_the_seeds_of_their_moves():
+    """Random players differ in nothing but their seeds: against itself one wins once, against others not."""
+    same = evaluation(candidate={"kind": "random"}, opponent={"kind": "random"})
+    for block in play(same, [0, 1]):
+        assert len({record.played.tobytes() for record in block.records}) == 1
+        assert len({record.id for record in block.records}) == 2
+    other = evaluation(candidate={"kind": "random"}, opponent={"kind": "heuristic"})
+    assert all(
+        len({record.played.tobytes() for record in block.records}) == 2 for block in play(other, [0, 1])
+    )
+
+
 def test_the_games_of_a_block_share_their_opening_and_blocks_do_not():
     spec = evaluation(candidate={"kind": "heuristic"}, opponent={"kind": "random"}, opening_random_plies=6)
     openings = []

@@ -111,12 +111,14 @@ def win_probabilities(players: int, elo: float) -> list[float]:
     return [1 / players + a + low for a in advantage]
 
 
-def run_to_verdict(test: sprt.Test, chances: list[float], dice: random.Random) -> sprt.Verdict:
+def run_to_verdict(
+    test: sprt.Test, chances: list[float], dice: random.Random, decide=sprt.decide
+) -> sprt.Verdict:
     counts = [0] * (test.players + 1)
     while True:
         for _ in range(4):
             counts[sum(dice.random() < p for p in chances)] += 1
-        verdict = sprt.decide(test, counts)
+        verdict = decide(test, counts)
         if verdict.verdict != "continue":
             return verdict
 
@@ -217,3 +219,46 @@ def test_a_test_that_cannot_decide_is_refused(change):
 def test_counts_of_another_player_count_are_refused(counts):
     with pytest.raises(BadInput):
         sprt.decide(registered(), counts)
+
+
+@pytest.mark.parametrize(("players", "blocks"), [(2, 6), (3, 5), (4, 4)])
+def test_a_player_that_wins_one_game_of_every_block_is_even_with_itself(players, blocks):
+    test = mirror(players)
+    counts = [0, blocks - 1, *[0] * (players - 1)]
+    assert sprt.decide_even(test, counts).verdict == "continue"
+    counts[1] += 1
+    last = sprt.decide_even(test, counts)
+    assert last.verdict == "accept" and last.llr <= last.lower
+
+
+@pytest.mark.parametrize("wins", [0, 2])
+def test_whoever_wins_or_loses_both_games_of_every_block_is_not_even(wins):
+    counts = [0, 0, 0]
+    counts[wins] = 15
+    last = sprt.decide_even(mirror(2), counts)
+    assert last.verdict == "reject" and last.llr >= last.upper
+
+
+def test_a_mirror_test_that_stays_undecided_rejects():
+    test = mirror(2, max_blocks=10)
+    assert sprt.decide_even(test, (4, 2, 4)).verdict == "reject"
+    assert sprt.decide_even(mirror(2), (4, 2, 4)).verdict == "continue"
+
+
+@pytest.mark.parametrize("players", [2, 3, 4])
+def test_mirror_tests_seldom_reject_what_is_even_and_seldom_accept_what_is_not(players):
+    test, runs = mirror(players, alpha=0.05), 250
+    # 5 % for each side registered; 250 runs have a standard error of 1.4 to 1.9 %.
+    for elo, wrong, bound in ((0, "reject", 0.15), (200, "accept", 0.10), (-200, "accept", 0.10)):
+        dice = random.Random(players)
+        chances = win_probabilities(players, abs(elo))
+        if elo < 0:
+            chances = [1 / players - (chance - 1 / players) for chance in chances]
+        errors = sum(
+            run_to_verdict(test, chances, dice, sprt.decide_even).verdict == wrong for _ in range(runs)
+        )
+        assert errors / runs <= bound, (elo, errors)
+
+
+def mirror(players: int, alpha: float = 0.001, max_blocks: int = 200) -> sprt.Test:
+    return sprt.Test(0.0, 200.0, alpha, 0.05, players, max_blocks)

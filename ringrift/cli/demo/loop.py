@@ -38,6 +38,8 @@ class Picture:
     jobs: list[JobView]
     evaluations: list[EvaluationView]
     """Newest first."""
+    proven: bool
+    """A candidate passed every test that its promotion needs."""
 
 
 def stages(picture: Picture, wanted: int) -> list[Stage]:
@@ -65,7 +67,8 @@ def _evaluation(picture: Picture) -> Stage:
     newest = picture.evaluations[0]
     share = min(abs(newest.llr / (newest.upper if newest.llr >= 0 else newest.lower)), 0.99)
     note = f"{newest.games} games, score {newest.score or 0:.2f}, LLR {newest.llr:+.2f} of {newest.upper:.2f}"
-    return Stage("evaluation", 1 if newest.state != "running" else share, 1, "", note)
+    itself = "against itself: " if newest.opponent == newest.candidate else ""
+    return Stage("evaluation", 1 if picture.proven else share, 1, "", itself + note)
 
 
 class Lines:
@@ -105,7 +108,10 @@ def _pace(stage: Stage, rate: float) -> list[str]:
 
 
 def await_acceptance(client: Client, config: str, wanted: int, console: Console) -> EvaluationView:
-    """Block until the newest evaluation is accepted; raise when it was rejected or nothing moves for long."""
+    """Block until a candidate passed all of its tests; return the one against the champion or the anchor.
+
+    Raises when a test was rejected or nothing moves for long.
+    """
     lines = Lines(console)
     end = time.monotonic() + PATIENCE_SECONDS
     answered = time.monotonic()
@@ -120,8 +126,10 @@ def await_acceptance(client: Client, config: str, wanted: int, console: Console)
                 answered = time.monotonic()
                 for stage in stages(picture, wanted):
                     lines.draw(stage, answered)
-                if picture.evaluations and picture.evaluations[0].state != "running":
-                    return _verdict(picture.evaluations[0])
+                if picture.evaluations and picture.evaluations[0].state == "rejected":
+                    raise _lost(picture.evaluations[0])
+                if picture.proven:
+                    return next(item for item in picture.evaluations if item.purpose == "superiority")
             time.sleep(POLL_SECONDS)
     raise RingRiftError(
         f"{config} has no verdict after {PATIENCE_SECONDS:.0f} s", hint=f"ask `ringrift-ctl why {config}`"
@@ -133,13 +141,12 @@ def _look(client: Client, config: str) -> Picture:
         client.send(routes.config(config)),
         client.send(routes.jobs(limit=200)),
         client.send(routes.evaluations(config=config)),
+        client.send(routes.promotion_plan(config)).allowed,
     )
 
 
-def _verdict(evaluation: EvaluationView) -> EvaluationView:
-    if evaluation.state == "accepted":
-        return evaluation
-    raise RingRiftError(
+def _lost(evaluation: EvaluationView) -> RingRiftError:
+    return RingRiftError(
         f"candidate {evaluation.candidate[:12]} of {evaluation.config} lost its evaluation",
         hint="run `make demo` again: self-play goes on and the next candidate is tried",
     )

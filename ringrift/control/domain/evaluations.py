@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ringrift.control.domain.policy import ANCHOR, NON_INFERIORITY, SUPERIORITY, Policy
+from ringrift.control.domain.policy import ANCHOR, MIRROR, NON_INFERIORITY, SUPERIORITY, Policy
 from ringrift.game.config import GameConfig
-from ringrift.learning.sprt import Test, Verdict, decide, tally
+from ringrift.learning.sprt import Test, Verdict, decide, decide_even, tally
 from ringrift.protocol.jobs import PlayerSpec
 
 
@@ -19,17 +19,18 @@ class Wanted:
     """A test that a promotion needs. `opponent` is a model's hash, or the name of a player without one."""
 
     name: str
-    """`champion`, `anchor random`, `former champion 1` (the newest) and so on."""
+    """`champion`, `mirror`, `anchor random`, `former champion 1` (the newest) and so on."""
     purpose: str
     opponent: str
 
 
-def wanted_tests(policy: Policy, champion: str | None, former: Sequence[str]) -> list[Wanted]:
-    """Return the tests that a promotion needs, in the order in which they are played.
+def wanted_tests(policy: Policy, model: str, champion: str | None, former: Sequence[str]) -> list[Wanted]:
+    """Return the tests that a promotion of `model` needs, in the order in which they are played.
 
     The first is the one that most candidates lose; then the cheap ones, so that a candidate that fails costs
-    little. `former` are the former champions that count, the newest first. Nobody is played against twice:
-    who beat the random player to become the first champion need not show that it is not worse.
+    little: against itself, which shows that hosts and harness favour neither side, and against the anchors.
+    `former` are the former champions that count, the newest first. Nobody is played against twice: who beat
+    the random player to become the first champion need not show that it is not worse.
     """
     first = Wanted("champion", SUPERIORITY, champion or ANCHOR)
     anchors = [Wanted(f"anchor {item.player}", NON_INFERIORITY, item.player) for item in policy.anchors]
@@ -37,11 +38,14 @@ def wanted_tests(policy: Policy, champion: str | None, former: Sequence[str]) ->
         Wanted(f"former champion {age}", NON_INFERIORITY, model)
         for age, model in enumerate(former[: policy.non_inferiority.champions], 1)
     ]
-    return [first, *(item for item in [*anchors, *older] if not covers(policy, first, item))]
+    mirror = Wanted("mirror", MIRROR, model)
+    return [first, mirror, *(item for item in [*anchors, *older] if not covers(policy, first, item))]
 
 
 def covers(policy: Policy, test: Wanted, wanted: Wanted) -> bool:
     """Tell whether passing a test shows what another one would."""
+    if MIRROR in (test.purpose, wanted.purpose):
+        return test == wanted
     same = test.opponent == wanted.opponent
     shown, needed = (policy.test(2, item.purpose, item.opponent).elo0 for item in (test, wanted))
     return same and shown >= needed
@@ -119,19 +123,20 @@ def register(policy: Policy, config: str, candidate: PlayerSpec, wanted: Wanted,
     )
 
 
-def verdict_in_order(test: Test, wins: Mapping[int, int]) -> Verdict:
+def verdict_in_order(test: Test, wins: Mapping[int, int], purpose: str = SUPERIORITY) -> Verdict:
     """Return the verdict on blocks 0, 1, 2, ... at the first of them that decides.
 
     Only the unbroken run of blocks from 0 counts, so that neither the order of arrival nor the moment of
     looking changes the verdict (short games would otherwise be heard first).
     """
+    judge = decide_even if purpose == MIRROR else decide
     counts = list(tally(test.players, ()))
-    verdict = decide(test, counts)
+    verdict = judge(test, counts)
     for block in range(test.max_blocks):
         if block not in wins or verdict.verdict != "continue":
             break
         counts[wins[block]] += 1
-        verdict = decide(test, counts)
+        verdict = judge(test, counts)
     return verdict
 
 

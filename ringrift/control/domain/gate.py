@@ -33,7 +33,8 @@ class EvaluationFacts:
 
 @dataclass(frozen=True)
 class TestFacts:
-    """A test that shows that a model is not worse than `opponent`; None where there was none."""
+    """A test that shows that a model is not worse than `opponent`, or even with itself; None where there
+    was none."""
 
     __test__ = False
 
@@ -95,7 +96,17 @@ def _is_evidence(name: str) -> bool:
 
 
 _EVIDENCE = frozenset(
-    {"evaluation", "opponent", "policy", "registered test", "verdict", "games", "blocks", "replayed"}
+    {
+        "evaluation",
+        "opponent",
+        "policy",
+        "registered test",
+        "verdict",
+        "games",
+        "blocks",
+        "replayed",
+        "mirror",
+    }
 )
 
 
@@ -184,14 +195,16 @@ def _brief(policy: str) -> str:
 
 
 def _not_worse(facts: GateFacts, test: TestFacts) -> Condition:
-    """Return the one condition of a test against an anchor or a former champion."""
-    limit = f"against {test.opponent[:12]}"
+    """Return the one condition of a test against itself, an anchor or a former champion."""
+    mirrored = test.opponent == facts.model
+    limit = "even against itself" if mirrored else f"against {test.opponent[:12]}"
     found = test.evaluation
     if found is None:
         return _condition(test.name, "no test", limit, False, "it begins when the tests before it passed")
     wrong = [item for item in _evaluation_conditions(facts, test.opponent, found) if not item.passed]
     said = "; ".join(f"{item.name} is {item.value}, must be {item.limit}" for item in wrong)
-    reason = said or "a champion is not worse than those before it"
+    fine = "neither side is favoured" if mirrored else "a champion is not worse than those before it"
+    reason = said or fine
     return _condition(test.name, f"{found.state}, {found.games} games", limit, not wrong, reason)
 
 

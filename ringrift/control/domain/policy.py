@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ringrift.errors import BadInput
 from ringrift.learning.sprt import MIN_BLOCKS, Test
 
-Purpose = Literal["superiority", "non-inferiority"]
+Purpose = Literal["superiority", "non-inferiority", "mirror"]
 SUPERIORITY: Purpose = "superiority"
 NON_INFERIORITY: Purpose = "non-inferiority"
+MIRROR: Purpose = "mirror"
 ANCHOR = "random"
 """Opponent of a config's first champion: the pinned random player. A constant, so that it never drifts."""
 
@@ -63,6 +64,18 @@ class Anchor(Bounds):
     player: Literal["random", "heuristic"]
 
 
+class Mirror(_Part):
+    """How even a model's games against itself must come out: `elo`, on either side, is what is found.
+
+    It has error rates of its own, since a model is not to be lost by chance in a test of the machinery.
+    """
+
+    elo: Annotated[float, Field(gt=0, le=500)]
+    alpha: Rate
+    beta: Rate
+    max_blocks: Blocks
+
+
 class Onnx(_Part):
     """Whether a model must be known to be the same in onnxruntime, and how nearly (`ringrift.golden`)."""
 
@@ -78,6 +91,7 @@ class _Document(_Part):
     superiority: Bounds
     first_champion: Bounds
     non_inferiority: NonInferiority
+    mirror: Mirror
     anchors: list[Anchor]
     onnx: Onnx = Onnx()
 
@@ -110,6 +124,9 @@ class Policy(_Document):
 
     def test(self, players: int, purpose: str, opponent: str) -> Test:
         """Return the test of a candidate against an opponent: `random`, `heuristic` or a model's hash."""
+        if purpose == MIRROR:
+            rule = self.mirror
+            return Test(0.0, rule.elo, rule.alpha, rule.beta, players, rule.max_blocks)
         bounds = self._bounds(purpose, opponent)
         rates: Rates = getattr(self.error_rates, self.errors)
         blocks = bounds.max_blocks * rates.length
@@ -161,6 +178,7 @@ _TESTS = (
     (NON_INFERIORITY, "a champion"),
     (NON_INFERIORITY, "random"),
     (NON_INFERIORITY, "heuristic"),
+    (MIRROR, "itself"),
 )
 
 

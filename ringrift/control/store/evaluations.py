@@ -85,7 +85,8 @@ def standing(session: Session, evaluation: Evaluation) -> Standing:
         .where(EvaluationBlock.evaluation == evaluation.id)
     ).all()
     blocks = {block.block: block for block, _, _ in rows}
-    verdict = verdict_in_order(registration.test, {number: block.wins for number, block in blocks.items()})
+    wins = {number: block.wins for number, block in blocks.items()}
+    verdict = verdict_in_order(registration.test, wins, registration.purpose)
     counted = [(state, reason) for block, state, reason in rows if block.block < verdict.blocks]
     return Standing(
         evaluation=evaluation,

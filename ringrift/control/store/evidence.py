@@ -42,7 +42,7 @@ def wanted_of(session: Session, policy: Policy, model: Model) -> list[Wanted]:
     """Return the tests that a promotion of `model` needs now."""
     alias = session.get(Alias, (CHAMPION, model.config))
     champion = alias.model if alias else None
-    return wanted_tests(policy, champion, _former_champions(session, model, champion))
+    return wanted_tests(policy, model.sha256, champion, _former_champions(session, model, champion))
 
 
 def next_test(found: list[Evidence]) -> Evidence | None:
