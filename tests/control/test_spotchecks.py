@@ -32,9 +32,10 @@ A, B, C = (Repetition(name, same) for name, same in (("b", True), ("b", False), 
 
 
 @pytest.mark.parametrize(
-    ("repetitions", "third", "overdue", "action", "guilty"),
+    ("repetitions", "peer", "overdue", "action", "guilty"),
     [
         ([], True, False, "ask", ""),
+        ([], False, False, "wait", ""),
         ([], False, True, "unable", ""),
         ([Repetition("", None)], True, False, "wait", ""),
         ([Repetition("", None)], True, True, "unable", ""),
@@ -49,8 +50,8 @@ A, B, C = (Repetition(name, same) for name, same in (("b", True), ("b", False), 
         ([B, Repetition("c", True)], True, False, "same", "b"),
     ],
 )
-def test_two_of_three_hosts_decide(repetitions, third, overdue, action, guilty) -> None:
-    verdict = judge_repetitions("a", repetitions, third=third, overdue=overdue)
+def test_two_of_three_hosts_decide(repetitions, peer, overdue, action, guilty) -> None:
+    verdict = judge_repetitions("a", repetitions, peer=peer, overdue=overdue)
     assert (verdict.action, verdict.guilty) == (action, guilty)
     assert bool(verdict.reason) == (action in ("differs", "unable") or bool(guilty))
 
@@ -286,14 +287,37 @@ async def test_a_check_that_nobody_can_do_in_a_day_is_closed_as_unable(world: Wo
     (alpha,) = await with_agents(world, "alpha")
     shards = await play(world, alpha)
     assert {row.state for row in await checks(world)} == {"waiting"}
-    await world.write(lambda s: s.execute(text("UPDATE job SET created_at = 1 WHERE kind = 'repeat'")))
+    assert await repetitions(world) == [], "no job waits for nobody"
+    await world.write(lambda s: s.execute(text("UPDATE spot_check SET made_at = 1")))
+    await world.reconcile("spot checks")
+    assert {row.state for row in await checks(world)} == {"unable"} and len(shards) == 2
+    assert all("no other host" in row.reason for row in await checks(world))
+
+
+async def test_a_check_that_waits_for_a_host_is_asked_for_when_one_comes(world: World) -> None:
+    (alpha,) = await with_agents(world, "alpha")
+    await play(world, alpha)
+    beta = await world.agent("beta")
+    await world.write(lambda s: s.execute(text("UPDATE agent SET numeric_class = 'x86_64 cpu'")))
+    await world.reconcile("spot checks")
+    assert await repetitions(world) == ["queued", "queued"]
+    assert await repeat(world, beta, same=True, times=2) == 2
+    assert {row.state for row in await checks(world)} == {"same"}
+
+
+async def test_a_repetition_that_nobody_is_left_for_closes_its_check(world: World) -> None:
+    alpha, _ = await with_agents(world, "alpha", "beta")
+    await play(world, alpha)
+    assert await repetitions(world) == ["queued", "queued"]
+    await world.write(lambda s: s.execute(text("UPDATE host SET state = 'quarantined' WHERE name = 'beta'")))
     await world.reconcile("spot checks")
     assert {row.state for row in await checks(world)} == {"unable"}
-    assert all("no other host" in row.reason for row in await checks(world))
-    states = await world.read(
-        lambda s: {x.state for x in s.exec(select(Job).where(Job.kind == "repeat")).all()}
-    )
-    assert states == {"cancelled"} and len(shards) == 2
+    assert all("no other host could do it" in row.reason for row in await checks(world))
+    assert await repetitions(world) == ["cancelled", "cancelled"]
+
+
+async def repetitions(world: World) -> list[str]:
+    return await world.read(lambda s: list(s.exec(select(Job.state).where(Job.kind == "repeat")).all()))
 
 
 async def test_a_repetition_that_crashes_its_only_host_again_and_again_closes_its_check(world: World) -> None:

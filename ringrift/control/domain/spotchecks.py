@@ -37,19 +37,20 @@ class Verdict:
 
 
 def judge_repetitions(
-    producer: str, repetitions: Sequence[Repetition], *, third: bool, overdue: bool
+    producer: str, repetitions: Sequence[Repetition], *, peer: bool, overdue: bool
 ) -> Verdict:
     """Decide on a check from what its repetitions say, in the order in which they were asked for.
 
     One that agrees with the producer closes it. One that differs calls a third host, which decides by
-    majority; where there is none (`third` False, or none took it in time), the producer answers for it.
+    majority; where there is none (no `peer` that could do it, or none took it in time), the producer answers
+    for it.
     """
     answers = [item for item in repetitions if item.same is not None]
     pending = len(repetitions) > len(answers) and not repetitions[-1].dead
     if not answers:
         if overdue or (repetitions and repetitions[-1].dead):
             return Verdict("unable", reason=_why_unable(repetitions))
-        return Verdict("wait") if pending else Verdict("ask")
+        return Verdict("wait") if pending or not peer else Verdict("ask")
     first = answers[0]
     if first.same:
         return Verdict("same")
@@ -57,7 +58,7 @@ def judge_repetitions(
         return _majority(producer, first, answers[1])
     if pending and not overdue:
         return Verdict("wait")
-    if third and len(repetitions) == 1 and not overdue:
+    if peer and len(repetitions) == 1 and not overdue:
         return Verdict("ask")
     reason = f"{first.host} played it otherwise ({first.reason}), and no third host could decide"
     return Verdict("differs", producer, reason)

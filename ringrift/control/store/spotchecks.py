@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -74,14 +75,12 @@ def _verdict(session: Session, check: SpotCheck, settings: AgentSettings) -> Ver
         return Verdict("unable", reason="its producer did not tell its numeric class")
     since = asked[-1].created_at if asked else check.made_at
     repetitions = [_repetition(session, job) for job in asked]
-    differs = any(item.same is False for item in repetitions)
-    return judge_repetitions(
-        check.host,
-        repetitions,
-        # Of interest after a difference only, and dear: it looks at every host.
-        third=differs and bool(_peers(session, check, repetitions)),
-        overdue=now(session) - since > settings.spot_check_seconds,
-    )
+    peer = _has_peer(session, check, repetitions)
+    if asked and asked[-1].state == "queued" and not peer:
+        # Nobody would take it: a job that waits for nobody is an alarm for nothing.
+        repetitions[-1] = replace(repetitions[-1], dead=True, reason="no other host could do it any more")
+    overdue = now(session) - since > settings.spot_check_seconds
+    return judge_repetitions(check.host, repetitions, peer=peer, overdue=overdue)
 
 
 def _repetition_jobs(session: Session, check: SpotCheck) -> list[Job]:
@@ -109,15 +108,15 @@ def _numeric_class(session: Session, check: SpotCheck) -> str | None:
     return agent.numeric_class or None
 
 
-def _peers(session: Session, check: SpotCheck, repetitions: Sequence[Repetition]) -> list[str]:
-    """Return hosts that could repeat the shard and have nothing to do with it yet."""
+def _has_peer(session: Session, check: SpotCheck, repetitions: Sequence[Repetition]) -> bool:
+    """Tell whether a host could repeat the shard that has nothing to do with it yet."""
     wanted = _numeric_class(session, check)
     known = {check.host, *(item.host for item in repetitions)}
     query = select(Host.name).join(Agent, col(Agent.host) == col(Host.name))
     query = query.where(col(Agent.revoked_at).is_(None), col(Host.state).in_(("ready", "unreachable")))
     if wanted:
         query = query.where(Agent.numeric_class == wanted)
-    return [name for name in session.exec(query).all() if name not in known]
+    return session.exec(query.where(col(Host.name).not_in(known)).limit(1)).first() is not None
 
 
 def carry_out(session: Session, check: SpotCheck, verdict: Verdict) -> None:
