@@ -15,7 +15,7 @@ COPY ringrift ./ringrift
 
 FROM source AS built-inference
 ARG PIP_EXTRA_INDEX_URL
-# "inference,onnx" for RINGRIFT_ENGINE=onnx.
+# "onnx" for RINGRIFT_ENGINE=onnx: no torch in the image.
 ARG EXTRAS=inference
 RUN python -m venv /opt/ringrift \
  && /opt/ringrift/bin/pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]"

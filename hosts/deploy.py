@@ -26,7 +26,7 @@ from hosts.remote import Remote
 from hosts.runner import Plan, StepRunner
 from hosts.steps import target as steps
 from hosts.steps.commands import Command
-from hosts.steps.wish import Wish, interpreter, program_environment
+from hosts.steps.wish import EXTRAS, Wish, interpreter, program_environment
 from ringrift.control.domain.ports import DeployOrder, HostSpec, Serving, StepReport
 from ringrift.errors import (
     BadInput,
@@ -59,7 +59,7 @@ async def deploy(
     """
     if not order.models:
         raise BadInput(f"the deployment to {order.target} names no model")
-    wish = wish_for(host, built, "inference", settings)
+    wish = wish_for(host, built, EXTRAS[order.engine], settings)
     runner = StepRunner(remote, _question(host, wish, order), report)
     before = await runner.look()
     preparation = {

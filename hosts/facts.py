@@ -90,6 +90,8 @@ class TargetFacts(_Fact):
     """Where it pointed before, while what it points to now has not been seen serving."""
     served: dict[str, Any] | None = None
     """The manifest behind `current`."""
+    serving: dict[str, str | None] = {}
+    """Model file behind `current` -> SHA-256 as computed there."""
     manifest: str | None = None
     signature: str | None = None
     """Of the manifest."""
@@ -109,6 +111,10 @@ class TargetFacts(_Fact):
         models = (self.served or {}).get("models")
         entries = models.items() if isinstance(models, dict) else ()
         return {key: str(entry.get("sha256")) for key, entry in entries if isinstance(entry, dict)}
+
+    def holds(self, config: str, served_as: str, sha256: str) -> bool:
+        """Tell whether this model is behind `current`, undamaged."""
+        return self.served_models().get(config) == self.serving.get(served_as) == sha256
 
 
 class Facts(_Fact):

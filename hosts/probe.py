@@ -62,9 +62,9 @@ def mode(*parts: Any) -> int | None:
         return None
 
 
-def names(path: str) -> list[str]:
+def names(*parts: Any) -> list[str]:
     try:
-        return sorted(os.listdir(path))
+        return sorted(os.listdir(os.path.join(root, *parts)))
     except OSError:
         return []
 
@@ -87,19 +87,16 @@ def pointed(*parts: Any) -> str | None:
 
 
 def program(name: str) -> bool:
-    places = os.environ.get("PATH", "").split(os.pathsep)
-    return any(os.access(os.path.join(place, name), os.X_OK) for place in places)
+    return any(os.access(os.path.join(place, name), os.X_OK) for place in os.get_exec_path())
 
 
 def output(*argv: str, fails: bool = True) -> str | None:
     """Return what a program prints; None when it cannot run or, where `fails` is false, when it fails."""
-    import subprocess
+    from subprocess import DEVNULL, SubprocessError, run
 
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=not fails
-        )
-    except (OSError, subprocess.SubprocessError):
+        done = run(argv, stdin=DEVNULL, capture_output=True, timeout=20, check=not fails)
+    except (OSError, SubprocessError):
         return None
     return done.stdout.decode(errors="replace").strip()
 
@@ -325,6 +322,7 @@ def target() -> dict[str, Any] | None:
         "current": pointed(base, "current"),
         "previous": pointed(base, "previous"),
         "served": document(base, "current", "manifest.json"),
+        "serving": checkpoints(base, "current"),
         "manifest": text(generation, "manifest.json"),
         "signature": text(generation, "manifest.sig"),
         "software": pointed(generation, "software"),
@@ -336,13 +334,16 @@ def target() -> dict[str, Any] | None:
 
 
 def staged(*parts: Any) -> dict[str, Any]:
-    files = [name for name in names(os.path.join(root, *parts)) if name.endswith(".pth")]
     return {
         "manifest": text(*parts, "manifest.json"),
         "signature": text(*parts, "manifest.sig"),
         "proof": text(*parts, "proof.json"),
-        "files": {name: digest(*parts, name) for name in files},
+        "files": checkpoints(*parts),
     }
+
+
+def checkpoints(*parts: Any) -> dict[str, str | None]:
+    return {name: digest(*parts, name) for name in names(*parts) if name.endswith(".pth")}
 
 
 def base_venv() -> bool:

@@ -38,7 +38,10 @@ class FleetSettings:
 def wish_for(
     host: HostSpec, built: wheel.Release, extra: str, settings: FleetSettings, token: str | None = None
 ) -> Wish:
-    """Return the wished state of a host for this release."""
+    """Return the wished state of a host for this release; `Refused` for one of before there was the extra."""
+    if extra not in built.requirements:
+        hint = "install a newer one: `ringrift-ctl deploy-inference --software`"
+        raise Refused(f"release {built.name} has no engine {extra}", hint=hint)
     return Wish(
         host=host.name,
         extra=extra,

@@ -17,7 +17,7 @@ from hosts.runner import StepRunner
 from hosts.steps import staging as steps
 from hosts.steps import target as target_steps
 from hosts.steps.commands import Command
-from hosts.steps.wish import Wish
+from hosts.steps.wish import EXTRAS, Wish
 from ringrift.control.domain.ports import DeployOrder, HostSpec, StepReport
 
 
@@ -35,7 +35,8 @@ async def stage(
     What else waits there is removed. Raises an error of the tree for a model that does not arrive whole or
     would not serve; it waits without a proof then.
     """
-    wish = wish_for(host, built, "inference", settings)
+    engine = orders[0].engine if orders else "torch"
+    wish = wish_for(host, built, EXTRAS[engine], settings)
     name, unit = target_steps.service_name(target), target_steps.unit(host.name, target)
     question = question_for(host, wish, name, unit).model_copy(update={"target": target})
     runner = StepRunner(remote, question, report)

@@ -36,7 +36,7 @@ _WHEEL = b"Wheel-Version: 1.0\nGenerator: ringrift\nRoot-Is-Purelib: true\nTag: 
 RECORD = f"{DIST_INFO}/RECORD"
 _DATE = (1980, 1, 1, 0, 0, 0)
 _COMPILED = (".pyc", ".pyo", ".nbi", ".nbc")
-_EXTRAS = ("agent", "inference")
+_EXTRAS = ("agent", "inference", "onnx")
 _building = threading.Lock()
 """Many hosts are provisioned at once, with one release."""
 _KERNELS = ("ringrift/game/", "ringrift/nets/", "ringrift/players/")
@@ -97,9 +97,10 @@ def stored(home: Path, name: str) -> Release:
         raise CorruptData(f"{path} is not release {name}", hint="remove it")
     with zipfile.ZipFile(io.BytesIO(data)) as content:
         metadata = next(entry for entry in content.namelist() if entry.endswith(".dist-info/METADATA"))
-        stated = email.message_from_bytes(content.read(metadata)).get_all("Requires-Dist", [])
+        said = email.message_from_bytes(content.read(metadata))
         sources = [(entry, content.read(entry)) for entry in content.namelist()]
-    requirements = {extra: tuple(line for line in stated if _belongs(line, extra)) for extra in _EXTRAS}
+    stated, extras = said.get_all("Requires-Dist", []), said.get_all("Provides-Extra", [])
+    requirements = {extra: tuple(line for line in stated if _belongs(line, extra)) for extra in extras}
     return Release(sha256, path, requirements, _digest(iter(sources)))
 
 
@@ -160,7 +161,7 @@ def requirements_of(source: Path) -> dict[str, tuple[str, ...]]:
     project_file = source / "pyproject.toml"
     if project_file.exists():
         extras = tomllib.loads(project_file.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-        return {extra: tuple(_resolved(extras, extra)) for extra in _EXTRAS}
+        return {extra: tuple(_resolved(extras, extra)) for extra in _EXTRAS if extra in extras}
     stated = importlib.metadata.requires("ringrift") or []
     return {extra: tuple(line for line in stated if _belongs(line, extra)) for extra in _EXTRAS}
 

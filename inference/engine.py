@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringrift.errors import BadInput
+from ringrift.errors import BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
     from ringrift.game.config import GameConfig
@@ -33,10 +33,15 @@ def prepare() -> None:
         from ringrift.onnx import net
 
         del net
-    else:
+        return
+    try:
         import torch
-
-        torch.set_num_threads(1)
+    except ImportError:
+        raise EnvironmentProblem(
+            "the engine torch needs torch, which is not installed",
+            hint="install it with `pip install 'ringrift[inference]'`, or use the engine onnx",
+        ) from None
+    torch.set_num_threads(1)
 
 
 def load_net(path: Path, sha256: str, config_key: str) -> Any:

@@ -91,9 +91,9 @@ def measure(net: RingRiftNet | OtherNet, config: GameConfig) -> Golden:
 def _evaluator(net: RingRiftNet | OtherNet, config: GameConfig) -> Evaluator:
     if hasattr(net, "evaluator"):
         return net.evaluator(config)
-    from ringrift.players.search.net_evaluator import NetEvaluator
+    from ringrift.players.search import torch_net
 
-    return NetEvaluator(net, config)
+    return torch_net.evaluator(net, config)
 
 
 def check(golden: Golden, net: RingRiftNet | OtherNet, config: GameConfig) -> None:

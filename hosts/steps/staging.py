@@ -87,6 +87,7 @@ def proof(facts: Facts, wish: Wish, model: ModelFile) -> str:
         "sha256": model.sha256,
         "golden": hashlib.sha256(golden.encode()).hexdigest(),
         "release": wish.release,
+        "engine": wish.extra,
         "python": interpreter(facts, wish),
         "version": facts.interpreter.version if facts.interpreter else None,
         "packages": facts.interpreter.packages if facts.interpreter else None,

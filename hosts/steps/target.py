@@ -123,7 +123,8 @@ def is_proven(facts: Facts, wish: Wish, order: DeployOrder) -> bool:
     if seen is None or (seen.front or {}).get("release") != order.release:
         return False
     return all(
-        seen.served_models().get(model.config) == model.sha256 or staging.is_proven(facts, wish, order, model)
+        seen.holds(model.config, model.served_as, model.sha256)
+        or staging.is_proven(facts, wish, order, model)
         for model in order.models
     )
 
@@ -206,11 +207,12 @@ def _fetch(
 ) -> list[Command]:
     """Have one model file: a link to the current generation's equal one, or a copy of the controller's.
 
-    A file that is there with another hash is always sent anew, so that damage is never linked twice.
+    A file that is there with another hash is always sent anew, so that damage is never linked: the
+    generation's own or, behind the same manifest, the current one's.
     """
     name = model.served_as
     path = posixpath.join(layout.generation(facts.root, order.target, order.generation), name)
-    if absent and seen.served_models().get(model.config) == model.sha256 and seen.current != pointer(order):
+    if absent and seen.holds(model.config, name, model.sha256) and seen.current != pointer(order):
         return _linked(posixpath.join(layout.target(facts.root, order.target), "current", name), path)
     return [Upload(str(model.path), path, model.sha256)]
 

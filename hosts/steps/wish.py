@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from hosts import layout
 from hosts.facts import Facts
 
+EXTRAS = {"torch": "inference", "onnx": "onnx"}
+"""Engine of a target -> the extra that its interpreter must meet."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -14,7 +17,7 @@ class Wish:
 
     host: str
     extra: str
-    """`agent` or `inference`: whose requirements the interpreter must meet."""
+    """`agent`, `inference` or `onnx`: whose requirements the interpreter must meet."""
     release: str
     wheel: str
     """The wheel's path on the controller."""
@@ -41,8 +44,10 @@ def interpreter(facts: Facts, wish: Wish) -> str:
 
 def program_environment(facts: Facts, wish: Wish) -> tuple[tuple[str, str], ...]:
     """Return the environment variables of every program of ours on the host, sorted."""
+    engine = (("RINGRIFT_ENGINE", "onnx"),) if wish.extra == "onnx" else ()
     return (
         ("NUMBA_CACHE_DIR", layout.numba_cache(facts.root)),
         ("OMP_WAIT_POLICY", "passive"),
         ("PYTHONPATH", layout.release(facts.root, wish.release)),
+        *engine,
     )

@@ -1,32 +1,24 @@
-"""A net in onnxruntime, and its judgement of leaves."""
+"""A net in onnxruntime."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from ringrift.errors import EnvironmentProblem, IncompatibleModel
 from ringrift.game.config import GameConfig
-from ringrift.game.geometry import geometry
-from ringrift.nets import features
-from ringrift.nets.grid import grid
+from ringrift.nets.features import Buffers
 from ringrift.onnx.checkpoint import read_checkpoint
 from ringrift.onnx.graph import graph
-from ringrift.players.search.forest import Leaves
+from ringrift.players.search.net_evaluator import Floats, NetEvaluator
 
 try:
     import onnxruntime
 except ImportError:
     raise EnvironmentProblem(
         "the engine onnx needs onnxruntime, which is not installed",
-        hint="install it with `pip install 'ringrift[inference,onnx]'`, or use the engine torch",
+        hint="install it with `pip install 'ringrift[onnx]'`, or use the engine torch",
     ) from None
-
-CHUNK = 16
-"""Most positions per call. A position's result does not depend on how many there are (tested bit for bit)."""
 
 
 class Shape(NamedTuple):
@@ -37,7 +29,10 @@ class Shape(NamedTuple):
 
 
 class OnnxNet:
-    """A verified checkpoint, on one CPU thread. May be used by several threads at once."""
+    """A verified checkpoint, on one CPU thread. May be used by several threads at once.
+
+    What it says of a position does not depend on how many are asked with it (tested bit for bit).
+    """
 
     def __init__(self, path: Path, sha256: str, config_key: str) -> None:
         """Raises what `read_checkpoint` raises, and `IncompatibleModel` for weights of another shape."""
@@ -53,36 +48,12 @@ class OnnxNet:
         except Exception:  # of many classes, all of them onnxruntime's own
             raise IncompatibleModel(f"the weights in {path} are not those of its architecture") from None
 
-    def evaluator(self, config: GameConfig) -> OnnxEvaluator:
+    def evaluator(self, config: GameConfig) -> NetEvaluator:
         """Return what judges leaves by this net; not for several threads."""
-        return OnnxEvaluator(self, config)
+        return NetEvaluator(self._compute, config)
 
-
-class OnnxEvaluator:
-    """Values and priors of a net, an `Evaluator` as `ringrift.players.search.net_evaluator` is one."""
-
-    def __init__(self, net: OnnxNet, config: GameConfig) -> None:
-        self.run = net.session.run
-        self.geo = geometry(config.board)
-        self.cells = grid(config.board).cells
-        self.orientations = np.zeros(CHUNK, np.int64)
-        self.buffers = features.new_buffers(config.board, CHUNK, CHUNK * self.geo.max_moves)
-
-    def evaluate(self, states: npt.NDArray[np.void], leaves: Leaves, count: int) -> None:
-        """Judge the first `count` leaves."""
-        for first in range(0, count, CHUNK):
-            self._evaluate_chunk(states, leaves, first, min(first + CHUNK, count))
-
-    evaluate_roots = evaluate
-
-    def _evaluate_chunk(self, states: npt.NDArray[np.void], leaves: Leaves, first: int, last: int) -> None:
-        begin, end = int(leaves.offsets[first]), int(leaves.offsets[last])
-        nodes, moves = leaves.node[first:last], leaves.moves[begin:end]
-        offsets = leaves.offsets[first : last + 1] - begin
-        into = self.buffers
-        features.encode_into(self.geo, self.cells, self.orientations, states, nodes, moves, offsets, into)
-        inputs = {name: getattr(into, name)[: last - first] for name in ("planes", "scalars")}
-        inputs |= {name: getattr(into, name)[: end - begin] for name in ("kinds", "cells", "rows")}
-        relative, logits = self.run(None, inputs)
-        leaves.logits[begin:end] = logits
-        features.to_absolute(states, nodes, relative, leaves.values[first:last])
+    def _compute(self, buffers: Buffers, positions: int, moves: int) -> tuple[Floats, Floats]:
+        inputs = {name: getattr(buffers, name)[:positions] for name in ("planes", "scalars")}
+        inputs |= {name: getattr(buffers, name)[:moves] for name in ("kinds", "cells", "rows")}
+        relative, logits = self.session.run(None, inputs)
+        return relative, logits

@@ -160,7 +160,7 @@ class EvaluationView(Reply):
     """Seat -> [wins, games] of the candidate."""
     age: float
     purpose: str = "superiority"
-    """`superiority` over the champion, or `non-inferiority` to a former champion or an anchor."""
+    """`superiority` over the champion, `non-inferiority` to others, `mirror`: even with itself."""
     policy: str = "none"
     """Name, version and SHA-256 of the gate's policy that it was registered under."""
 
@@ -246,6 +246,7 @@ class TargetAdd(Wire):
     port: Port
     configs: list[ConfigKey] = []
     """Configs that must be served; empty means every config with a champion."""
+    engine: Literal["torch", "onnx"] = "torch"
 
 
 class ServingView(Reply):
@@ -284,6 +285,7 @@ class TargetView(Reply):
     """Of the newest deployment that names it."""
     release: str | None = None
     """Of our software: what answered when it was last asked; null when it did not tell."""
+    engine: Literal["torch", "onnx"] = "torch"
 
 
 class DeployRequest(Wire):

@@ -269,7 +269,8 @@ class Fabrication:
         name = hashlib.sha256(content).hexdigest()
         games = self._games(spec.config, players, spec.evaluation, sequence)
         for seat, game in enumerate(games, 1):
-            game["winner"] = seat if self.candidate_wins else seat % players + 1
+            wins = seat == 1 if spec.candidate == spec.opponent else self.candidate_wins
+            game["winner"] = seat if wins else seat % players + 1
         self.shards[name] = games
         payload = {
             "kind": "evaluate",
@@ -326,6 +327,7 @@ class RecordingFleet:
         self.release = RELEASE
         self.closed = False
         self.waiting: dict[str, dict[str, str]] = {}
+        self.engines: dict[str, set[str]] = {}
         """Target -> the models that wait there -> the release that proved them."""
 
     def fail(self, call: str, *errors: Exception | None, subject: str = "") -> None:
@@ -392,6 +394,7 @@ class RecordingFleet:
     ) -> None:
         self._call("stage", target)
         self.waiting[target] = {order.models[0].sha256: release for order in orders}
+        self.engines.setdefault(target, set()).update(order.engine for order in orders)
 
     async def deploy(self, host: HostSpec, order: DeployOrder, report: StepReport) -> Serving:
         self.orders.append(order)

@@ -153,7 +153,10 @@ def _candidate(
 
 
 async def play_out(world: World, *, wins: bool = True) -> None:
-    """Give every running test eight replayed blocks, of which the candidate wins all or none."""
+    """Give every running test eight replayed blocks, of which the candidate wins all or none.
+
+    Against itself it wins one game of each, or all.
+    """
 
     def work(session: Session) -> None:
         for evaluation in evaluations.running_evaluations(session):
@@ -176,6 +179,10 @@ def _played(session: Session, agent: str, model: str, wanted: Wanted, blocks: in
 def _blocks(session: Session, agent: str, evaluation: Evaluation, blocks: int, wins: bool) -> None:
     players = GameConfig.parse(CONFIG).players
     seats = list(range(1, players + 1))
+    if evaluation.candidate == evaluation.opponent:
+        won = seats[:1] if wins else seats
+    else:
+        won = seats if wins else []
     for block in range(blocks):
         shard = sha("block", evaluation.id, block)
         result = _shard(session, agent, shard, "evaluation", seats)
@@ -185,9 +192,9 @@ def _blocks(session: Session, agent: str, evaluation: Evaluation, blocks: int, w
                 block=block,
                 shard=shard,
                 result=result,
-                wins=players if wins else 0,
+                wins=len(won),
                 games=players,
-                winning_seats=seats if wins else [],
+                winning_seats=won,
             )
         )
     session.flush()

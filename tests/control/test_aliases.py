@@ -6,7 +6,9 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from ringrift.cli.models import model_name
 from ringrift.control.store.tables import Alias, Event
+from ringrift.errors import RingRiftError
 from tests.control.stage import with_candidates
 from tests.control.world import CONFIG, World
 
@@ -32,6 +34,28 @@ async def test_the_challenger_is_the_newest_candidate_under_test_until_it_is_cha
     assert await names(world) == {"champion": (accepted, 1)}, "the others were tested against the anchor"
     await world.reconcile("aliases")
     assert await names(world) == {"champion": (accepted, 1)}
+
+
+async def test_an_alias_names_its_model_where_a_hash_would(world: World) -> None:
+    await with_candidates(world, "a")
+    await world.reconcile("aliases")
+    (challenger,) = [model for model, _ in (await names(world)).values()]
+    assert (await world.get(f"/models/{CONFIG}@challenger"))["model"] == challenger
+    plan = await world.get(f"/promotions/{CONFIG}?model={CONFIG}@challenger")
+    assert (plan["model"], plan["allowed"]) == (challenger, True)
+    for wrong in (f"{CONFIG}@champion", "hex8_3p@challenger", "@", f"{CONFIG}@"):
+        assert (await world.http.get(f"/v1/models/{wrong}")).status_code == 404, wrong
+    other = await world.http.get(f"/v1/promotions/hex8_3p?model={CONFIG}@challenger")
+    assert other.status_code == 404 and "hex8_3p has no model" in other.json()["error"]["message"]
+
+
+def test_the_command_line_takes_an_alias_alone_only_where_the_config_is_named() -> None:
+    assert model_name("hex8_2p@previous") == "hex8_2p@previous"
+    assert model_name("challenger", "hex8_2p") == "hex8_2p@challenger"
+    assert model_name("hex8_3p@champion", "hex8_2p") == "hex8_3p@champion", "the controller refuses it"
+    for wrong in ("challenger", "@champion", "hex8_2p@", "hex8_2p@latest", "abc@abcdef12"):
+        with pytest.raises(RingRiftError):
+            model_name(wrong)
 
 
 @pytest.mark.parametrize(

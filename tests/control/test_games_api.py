@@ -12,7 +12,7 @@ from tests.control.world import CONFIG, World
 
 async def furnish(world: World) -> str:
     """Store a candidate with its games; return the id of the first one of its training data."""
-    await stage.with_candidates(world, "one", blocks=1)
+    await stage.with_candidates(world, "one", blocks=1, tests=1)
     return sha(sha("data", "one"), 0)
 
 

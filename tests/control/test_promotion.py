@@ -71,7 +71,7 @@ async def test_a_promotion_and_its_audit_row_stand_or_fall_together(world: World
     event = await world.read(lambda s: s.exec(select(Event).order_by(col(Event.id).desc())).first())
     assert (event.action, event.subject, event.actor) == ("champion.promote", CONFIG, "operator: ann")
     assert event.detail["model"] == model and event.detail["reason"] == "good"
-    evaluation = (await world.get("/evaluations"))[0]
+    evaluation = (await world.get("/evaluations"))[-1]
     assert event.detail["evaluation"] == evaluation["id"]
     assert (await world.get("/audit/verify"))["sound"]
 
@@ -122,7 +122,7 @@ async def test_a_test_that_was_changed_after_its_registration_is_no_evidence(wor
     def loosen(session) -> None:
         from ringrift.control.store.tables import Evaluation
 
-        row = session.exec(select(Evaluation)).one()
+        row = session.exec(select(Evaluation).where(Evaluation.opponent == "random")).one()
         row.registration = {**row.registration, "test": {**row.registration["test"], "alpha": 0.4}}
         session.add(row)
 

@@ -390,7 +390,9 @@ async def test_a_new_champion_supersedes_running_tests_and_a_rollback_takes_them
     await world.post("/promotions", {"config": CONFIG, "model": first})
     await world.reconcile("evaluation verdicts", "evaluation tests")
     rows = await world.read(lambda s: s.exec(select(Evaluation).where(Evaluation.candidate == waiting)).all())
-    assert {(row.opponent, row.state) for row in rows} == {("random", "superseded"), (first, "running")}
+    assert {(row.opponent, row.state) for row in rows} == {
+        ("random", "superseded"), (first, "running"), (waiting, "running"),
+    }  # fmt: skip
     assert (await world.get(f"/models/{waiting}"))["state"] == "candidate"
     found = await world.read(lambda s: evaluation_reconciler.missing_tests(world.settings, s))
     assert found == []

@@ -64,6 +64,19 @@ async def test_a_challenger_waits_on_every_target_until_it_is_served_there(world
     assert told.count("stage.started") == told.count("stage.succeeded") == 4
 
 
+async def test_every_order_to_a_target_names_its_engine(world: World) -> None:
+    second = await standing(world, "t1", engine="onnx")
+    assert (await world.get("/targets/t1"))["engine"] == "onnx"
+    again = await world.http.post("/v1/targets", json={"name": "t1", "host": "stage", "port": 9000})
+    assert again.status_code == 409, "it has another engine"
+    await settle(world)
+    await promote(world, second)
+    await world.post("/deployments", {})
+    await world.finish_deployments()
+    assert [order.engine for order in world.fleet.orders] == ["onnx", "onnx"]
+    assert world.fleet.engines == {"t1": {"onnx"}}, "it waits, proven by the engine that is to serve it"
+
+
 async def test_a_rejected_challenger_is_removed_from_the_targets(world: World) -> None:
     await standing(world, "t1")
     await settle(world)

@@ -187,6 +187,13 @@ async def it_plays(stage: Stage) -> None:
 games.act(reconciled("evaluation verdicts"))
 
 
+@games.given
+async def it_plays_itself(stage: Stage) -> None:
+    await stage.world.reconcile("evaluation tests")
+    await it_plays(stage)
+    await stage.world.reconcile("evaluation verdicts")
+
+
 @games.act
 async def it_is_promoted(stage: Stage) -> None:
     if (await stage.world.get(f"/configs/{CONFIG}"))["champion"] is None:
@@ -262,7 +269,7 @@ proving = Scene("who beat the champion must be no worse than others")
 async def a_champion_is_beaten(stage: Stage) -> None:
     await candidate(stage, "one")
     await stage.world.post("/promotions", {"config": CONFIG})
-    await candidate(stage, "two", tests=1)
+    await candidate(stage, "two", tests=2)
 
 
 proving.act(reconciled("evaluation tests"))

@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import stub_release
 from stub_release import Report
 
+from hosts import deploy as deployment
+from hosts import health
 from hosts.fleet import SshFleet
 from hosts.identity import controller_key
 from hosts.provision import FleetSettings
@@ -147,6 +149,14 @@ async def remote(fleet, host):
 @pytest.fixture
 def report() -> Report:
     return Report()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """A stand-in answers within a second, so that what never comes is noticed soon."""
+    monkeypatch.setattr(deployment, "READY_SECONDS", 5.0)
+    monkeypatch.setattr(deployment, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(health, "POLL_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -27,17 +27,10 @@ from ringrift.errors import (
 )
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+pytestmark = pytest.mark.usefixtures("impatient")
 TOKEN = "token-of-a-test-0123456789"
 STEPS = ["facts", "folders", "release", "environment", "warm-up", "models", "verify"]
 STEPS += ["swap", "service", "health", "probe", "retention"]
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """A stand-in answers within a second, so that what never comes is noticed soon."""
-    monkeypatch.setattr(deployment, "READY_SECONDS", 5.0)
-    monkeypatch.setattr(deployment, "LOOK_SECONDS", 0.5)
-    monkeypatch.setattr(health, "POLL_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from email.parser import Parser
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from hosts import wheel
-from ringrift.errors import EnvironmentProblem
+from hosts.provision import FleetSettings, wish_for
+from ringrift.control.domain.ports import HostSpec
+from ringrift.errors import EnvironmentProblem, Refused
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -75,9 +78,9 @@ def test_its_metadata_names_what_each_extra_requires(tmp_path):
     with zipfile.ZipFile(built.path) as archive:
         metadata = Parser().parsestr(archive.read(f"{wheel.DIST_INFO}/METADATA").decode())
     assert metadata["Name"] == "ringrift"
-    assert metadata.get_all("Provides-Extra") == ["agent", "inference"]
+    assert metadata.get_all("Provides-Extra") == ["agent", "inference", "onnx"]
     stated = [Requirement(text) for text in metadata.get_all("Requires-Dist")]
-    for extra in ("agent", "inference"):
+    for extra in ("agent", "inference", "onnx"):
         of_extra = {item.name for item in stated if item.marker.evaluate({"extra": extra})}
         assert of_extra == {Requirement(text).name for text in built.requirements[extra]}
     assert "numpy" in {Requirement(text).name for text in built.requirements["agent"]}
@@ -103,10 +106,17 @@ def test_an_installed_product_states_its_requirements_in_its_metadata(tmp_path, 
     lines = ["asyncssh>=2; extra == 'control'", "numpy<3; extra == 'agent'"]
     lines.append('x; os_name == "nt" and extra == "agent"')
     monkeypatch.setattr(wheel.importlib.metadata, "requires", lambda _name: lines)
-    assert wheel.requirements_of(tmp_path) == {"agent": tuple(lines[1:]), "inference": ()}
+    assert wheel.requirements_of(tmp_path) == {"agent": tuple(lines[1:]), "inference": (), "onnx": ()}
 
 
 def test_a_folder_without_our_packages_is_refused(tmp_path):
     (tmp_path / "pyproject.toml").write_text((REPOSITORY / "pyproject.toml").read_text())
     with pytest.raises(EnvironmentProblem, match="holds no package agents"):
         wheel.build(tmp_path / "home", tmp_path)
+
+
+def test_a_release_of_before_there_was_an_engine_is_refused_for_it(tmp_path):
+    built = replace(wheel.build(tmp_path), requirements={"agent": (), "inference": ()})
+    host = HostSpec("alpha", "u", "a", 22, "ssh-ed25519 k", "ringrift", None, None)
+    with pytest.raises(Refused, match="has no engine onnx"):
+        wish_for(host, built, "onnx", FleetSettings())

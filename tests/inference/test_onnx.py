@@ -212,15 +212,16 @@ def test_an_engine_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) ->
         engine.chosen()
 
 
-def test_without_onnxruntime_the_service_says_what_to_install() -> None:
+@pytest.mark.parametrize(("name", "library"), [("onnx", "onnxruntime"), ("torch", "torch")])
+def test_without_its_library_the_service_says_what_to_install(name: str, library: str) -> None:
     program = (
-        "import sys; sys.modules['onnxruntime'] = None\n"
+        f"import sys; sys.modules['{library}'] = None\n"
         "from inference.__main__ import main\n"
-        "sys.exit(main(['--models', 'x', '--port', '0', '--engine', 'onnx']))"
+        f"sys.exit(main(['--models', 'x', '--port', '0', '--engine', '{name}']))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY)
     assert found.returncode == 9
-    assert found.stderr.strip().splitlines()[-1].startswith("error: the engine onnx needs onnxruntime")
+    assert found.stderr.strip().splitlines()[-1].startswith(f"error: the engine {name} needs {library}")
 
 
 def test_a_service_with_onnx_answers_and_never_loads_torch(deployment, start_service) -> None:

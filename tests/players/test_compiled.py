@@ -36,6 +36,12 @@ def test_after_the_warm_up_nothing_is_compiled_again():
     assert "ready" in done.stdout
 
 
+def test_the_warm_up_needs_no_engine():
+    script = "import sys; sys.modules['torch'] = None; from ringrift.players import warmup; warmup.main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0 and "ready" in done.stdout, done.stderr[-2000:]
+
+
 def test_players_without_a_net_do_not_import_torch():
     script = (
         "import sys; from ringrift.players import ladder, base; from ringrift.game.config import GameConfig;"

@@ -115,6 +115,8 @@ class DeployOrder:
     trusted: str
     release: str = ""
     """The release of our software that serves them; empty: the controller's present one."""
+    engine: str = "torch"
+    """What computes them there: `torch` or `onnx`."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def deploy_order(
     ]
     deployment, generation = operation.deployment or operation.id, operation.order["generation"]
     order = signed_order(key, operation.subject, operation.order["port"], deployment, generation, models)
-    return replace(order, release=operation.order.get("release") or "")
+    release, engine = operation.order.get("release") or "", operation.order.get("engine") or "torch"
+    return replace(order, release=release, engine=engine)
 
 
 def _verify(order: DeployOrder, serving: Serving) -> None:

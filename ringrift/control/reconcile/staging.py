@@ -7,6 +7,8 @@ and the champion before the present one: `rollback` is for when there is no time
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlmodel import Session
 
 from ringrift.control.domain.ports import DeployOrder, HostSpec, ModelFile, StepReport
@@ -48,4 +50,5 @@ async def _order(context: Context, operation: Operation, model: Model) -> Deploy
     path = await context.artifacts.existing(model.sha256)
     file = ModelFile(model.config, model.sha256, path, 0, golden=model.golden)
     port = operation.order["port"]
-    return signed_order(signing_key(context.home), operation.subject, port, "staged", 0, [file])
+    order = signed_order(signing_key(context.home), operation.subject, port, "staged", 0, [file])
+    return replace(order, engine=operation.order.get("engine") or "torch")

@@ -15,6 +15,9 @@ from ringrift.control.store.fleet import get_host
 from ringrift.control.store.tables import Deployment, DeploymentTarget, Operation, ServingRow, Target
 from ringrift.errors import Conflict, NotFound
 
+_DECLARED = ("host", "port", "configs", "engine")
+"""What a person says of a target."""
+
 
 def get_target(session: Session, name: str) -> Target:
     """Return a target; `NotFound` for an unknown name."""
@@ -29,8 +32,7 @@ def add_target(session: Session, target: Target, actor: str) -> Target:
     get_host(session, target.host)
     existing = session.get(Target, target.name)
     if existing is not None:
-        same = (existing.host, existing.port, existing.configs) == (target.host, target.port, target.configs)
-        if same:
+        if all(getattr(existing, name) == getattr(target, name) for name in _DECLARED):
             return existing
         raise Conflict(f"target {target.name} is {existing.host}:{existing.port} already")
     session.add(target)
@@ -42,6 +44,7 @@ def add_target(session: Session, target: Target, actor: str) -> Target:
         host=target.host,
         port=target.port,
         configs=target.configs,
+        engine=target.engine,
     )
     return target
 

@@ -66,7 +66,18 @@ def champion_of(session: Session, config: str) -> Alias | None:
 
 
 def find_model(session: Session, prefix: str, config: str | None = None) -> Model:
-    """Return a model by its hash or the beginning of it; `NotFound` or `BadInput` when not exactly one."""
+    """Return a model by its hash, the beginning of it, or `CONFIG@ALIAS`, as it stands now.
+
+    Raises `NotFound` or `BadInput` when not exactly one is meant.
+    """
+    place, at, name = prefix.partition("@")
+    if at:
+        alias = session.get(Alias, (name, place))
+        if alias is None or config not in (None, place):
+            raise NotFound(
+                f"{config or place} has no model {prefix!r}", hint=f"see `models list --config {place}`"
+            )
+        prefix = alias.model
     query = select(Model).where(col(Model.sha256).startswith(prefix)).limit(3)
     found = [model for model in session.exec(query).all() if config in (None, model.config)]
     if not found:

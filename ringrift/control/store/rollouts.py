@@ -285,6 +285,7 @@ def _order(
 ) -> str:
     target = get_target(session, name)
     order = {"generation": generation, "port": target.port, "models": models, "release": release}
+    order["engine"] = target.engine
     return start_operation(session, "deploy", name, target.host, deployment.actor, order, deployment.id).id
 
 

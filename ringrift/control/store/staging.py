@@ -45,7 +45,7 @@ def due_stagings(session: Session) -> list[Staging]:
     found = []
     for target, host in session.exec(query.order_by(col(Target.name))).all():
         release, models = software(session, target.name), _models(session, target)
-        order = {"port": target.port, "release": release, "models": models}
+        order = {"port": target.port, "release": release, "engine": target.engine, "models": models}
         latest = _ordered(latest_operation(session, KIND, target.name))
         if target.name not in busy and is_due(order, latest, time):
             found.append(Staging(target.name, host.name, order))

@@ -1,4 +1,4 @@
-"""Who judges leaves: what an evaluator is, and the heuristic as one. The net is in `net_evaluator`."""
+"""Who judges leaves: what an evaluator is, and the heuristic as one. Nets are in `net_evaluator`."""
 
 from __future__ import annotations
 

@@ -161,9 +161,9 @@ def evaluator_of(net: Any, config: GameConfig) -> Evaluator:
     """Return the net as an evaluator, or the heuristic for None; torch is imported only for a net."""
     if net is None:
         return HeuristicEvaluator(config.board)
-    from ringrift.players.search.net_evaluator import NetEvaluator
+    from ringrift.players.search import torch_net
 
-    return NetEvaluator(net, config)
+    return torch_net.evaluator(net, config)
 
 
 def joined(parts: list[SearchResult]) -> SearchResult:

@@ -36,7 +36,12 @@ def _targets(router: APIRouter, context: Context) -> None:
     async def add(wish: TargetAdd, by: By) -> TargetView:
         def work(session: Session) -> TargetView:
             row = Target(
-                name=wish.name, host=wish.host, port=wish.port, configs=wish.configs, added_at=now(session)
+                name=wish.name,
+                host=wish.host,
+                port=wish.port,
+                configs=wish.configs,
+                engine=wish.engine,
+                added_at=now(session),
             )
             return target_view(session, production.add_target(session, row, by.actor()))
 

@@ -45,6 +45,7 @@ def target_view(session: Session, target: Target) -> TargetView:
         restarted_age=time - target.restarted_at if target.restarted_at is not None else None,
         rollout=_rollout_target(rollout) if rollout is not None else None,
         release=target.release,
+        engine=target.engine,
     )
 
 

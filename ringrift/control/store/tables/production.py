@@ -27,6 +27,8 @@ class Target(SQLModel, table=True):
     """When it was found to have started anew other than by a deployment, for the last time."""
     release: str | None = None
     """The release of our software that answered when it was last asked; None when it did not tell."""
+    engine: str = Field(default="torch", sa_column_kwargs={"server_default": "torch"})
+    """What computes its models: `torch` or `onnx`."""
 
 
 class Deployment(SQLModel, table=True):
