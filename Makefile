@@ -62,8 +62,8 @@ games: $(VENV)/.dev  ## whole games over HTTP, every config at every level (LEVE
 failpoints: tools $(VENV)/.dev  ## kill the controller before and after every commit and side effect (NAME=agent.result for one)
 	@$(BIN)/python -m tests.failpoints.run $(if $(NAME),--name $(NAME))
 
-rollout: $(VENV)/.dev  ## promote to six real services on this machine, and bring them every broken candidate
-	@$(BIN)/python -m benchmarks.rollout --targets 6 --broken
+rollout: $(VENV)/.dev  ## promote to six real services on this machine, bring them every broken candidate and every drift
+	@$(BIN)/python -m benchmarks.rollout --targets 6 --drift 1 --broken
 
 swaps: $(VENV)/.dev  ## promotions, rollbacks and updates under load, answers held against history (PROMOTIONS=1000 UPDATES=10)
 	@$(BIN)/python -m tests.load.swaps --promotions $(or $(PROMOTIONS),1000) --updates $(or $(UPDATES),10)

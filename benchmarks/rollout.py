@@ -1,4 +1,4 @@
-"""How soon a promotion serves everywhere, and how soon a broken candidate is taken back.
+"""How soon a promotion serves everywhere, a broken candidate is taken back, and a drifted target shows.
 
 `python -m benchmarks.rollout --targets 6`: a controller, an sshd and a service for each target, all on this
 machine. What serves where is asked of the services themselves.
@@ -22,6 +22,7 @@ from sqlmodel import Session
 from ringrift.control.store.operations import get_operation
 from ringrift.control.store.rollouts import rows_of
 from tests.load.broken import BROKEN, tried
+from tests.load.drifting import DRIFTS, mended, shown
 from tests.load.stand import Stand, standing
 
 _LOOK_SECONDS = 0.1
@@ -92,19 +93,36 @@ async def refused(stand: Stand) -> None:
         print(f"{name}: {seen}; {outcome.state} after {outcome.ended:.1f} s\n  {outcome.reason}", flush=True)
 
 
-async def measure(folder: Path, targets: int, repeats: int, broken: bool, settings: str) -> None:
-    async with standing(folder, targets, settings) as stand:
+async def drifted(stand: Stand, times: int) -> None:
+    """Let every drift befall a target, and print how soon the controller's record showed it."""
+    name = next(iter(stand.ports))
+    for drift in DRIFTS:
+        took = []
+        for _ in range(times):
+            seconds, view = await shown(stand, name, drift)
+            took.append(seconds)
+            await mended(stand)
+        told = "; ".join(view["issues"]) or "restarted"
+        print(f"{drift}: shown after {', '.join(f'{item:.1f}' for item in took)} s: {told}", flush=True)
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> None:
+    settings = options.settings.read_text() if options.settings else ""
+    targets = options.targets
+    async with standing(folder, targets, settings, options.engine) as stand:
         print(f"{targets} targets: first deployment, which brings the software")
         await promoted(stand, await stand.model(0))
         print("promotion of a model that no target has seen")
         await promoted(stand, await stand.model(1))
-        for number in range(repeats):
+        for number in range(options.repeats):
             model = await stand.model(2 + number)
             began = time.monotonic()
             await stand.staged(model)
             print(f"promotion after pre-staging, which took {time.monotonic() - began:.1f} s")
             await promoted(stand, model)
-        if broken:
+        if options.drift:
+            await drifted(stand, options.drift)
+        if options.broken:
             await refused(stand)
 
 
@@ -113,12 +131,13 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--broken", action="store_true", help="also bring broken candidates")
+    parser.add_argument("--drift", type=int, default=0, help="how often to let each drift befall a target")
+    parser.add_argument("--engine", choices=("torch", "onnx"), default="torch", help="of the services")
     parser.add_argument("--settings", type=Path, help="a config.toml for the controller")
     options = parser.parse_args()
-    settings = options.settings.read_text() if options.settings else ""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(Path(folder), options.targets, options.repeats, options.broken, settings))
+        asyncio.run(measure(options, Path(folder)))
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class Stand:
         assert answer.is_success, answer.text
         return answer.json()
 
-    async def add(self, name: str, address: str) -> None:
+    async def add(self, name: str, address: str, engine: str) -> None:
         """Start a machine whose kernels are compiled already, and make it a target."""
         key = (self.home / "ssh" / "id_ed25519.pub").read_text()
         server = await asyncio.to_thread(sshd.start, self.folder / name / "sshd", address, 0, key)
@@ -108,7 +108,7 @@ class Stand:
             root=str(self.root(name)),
             python=sys.executable,
         )
-        await self.post("/targets", name=name, host=name, port=self.ports[name])
+        await self.post("/targets", name=name, host=name, port=self.ports[name], engine=engine)
 
     async def model(self, seed: int, config: str = CONFIG, **changes: Any) -> str:
         """Store a candidate with random weights; `changes` replace columns of its row. Return its hash."""
@@ -249,7 +249,9 @@ def copied_source(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def standing(folder: Path, targets: int, settings: str = "") -> AsyncIterator[Stand]:
+async def standing(
+    folder: Path, targets: int, settings: str = "", engine: str = "torch"
+) -> AsyncIterator[Stand]:
     """Set up so many targets `t1`, `t2`, ... below a folder; everything is stopped at the end."""
     home = folder / "home"
     home.mkdir(parents=True)
@@ -271,7 +273,7 @@ async def standing(folder: Path, targets: int, settings: str = "") -> AsyncItera
         made.http = httpx.AsyncClient(base_url=f"{url}/v1", headers=headers, timeout=60)
         made.store = Store(database_url(home, None))
         for number in range(1, targets + 1):
-            await made.add(f"t{number}", f"127.0.0.{20 + number}")
+            await made.add(f"t{number}", f"127.0.0.{20 + number}", engine)
         yield made
     finally:
         waiting.cancel()

@@ -156,9 +156,11 @@ class Changes:
         await self.stand.staged(self.models[len(self.took) % 2])
 
 
-async def measure(folder: Path, promotions: int, updates: int, rate: float, calm: float) -> bool:
+async def measure(
+    folder: Path, promotions: int, updates: int, rate: float, calm: float, engine: str
+) -> bool:
     """Print what came of it; return whether every request was answered, and by the right model."""
-    async with standing(folder, TARGETS, _SETTINGS) as stand:
+    async with standing(folder, TARGETS, _SETTINGS, engine) as stand:
         champion = await stand.model(0)
         await stand.promote(champion)
         await stand.deploy()
@@ -221,12 +223,20 @@ def main() -> int:
     parser.add_argument("--promotions", type=int, default=1000, help="promotions and rollbacks together")
     parser.add_argument("--updates", type=int, default=10)
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: at 60 %% busy")
+    parser.add_argument("--engine", choices=("torch", "onnx"), default="torch", help="of the services")
     parser.add_argument("--calm", type=float, default=30.0, help="seconds without changes, before and after")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         good = asyncio.run(
-            measure(Path(folder), options.promotions, options.updates, options.rate, options.calm)
+            measure(
+                Path(folder),
+                options.promotions,
+                options.updates,
+                options.rate,
+                options.calm,
+                options.engine,
+            )
         )
     return 0 if good else 1
 

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.load.broken import tried
+from tests.load.drifting import mended, shown
 from tests.load.history import wrong
 from tests.load.stand import Stand, standing
 from tests.load.swaps import Changes, shooting, shots, told
@@ -79,3 +80,11 @@ async def test_a_broken_candidate_halts_at_the_first_target_and_all_is_as_before
     assert outcome.state == "failed" and says in outcome.reason
     assert outcome.targets == {"t1": "rolled_back", "t2": "skipped"}
     assert outcome.touched == touched
+
+
+async def test_an_edited_file_is_shown_and_mended_by_the_next_deployment(stand: Stand) -> None:
+    kept = await stand.serving()
+    _, view = await shown(stand, "t1", "an edited file")
+    assert any("the manifest says" in issue for issue in view["issues"])
+    await mended(stand)
+    assert await stand.serving() == kept
