@@ -46,7 +46,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**_THREADS, **os.environ, "PYTHONPATH": _import_path()},
+                env={**_THREADS, **os.environ, "PYTHONPATH": _import_path(), "PYTHONUNBUFFERED": "1"},
             )
         born = Process.of(self._process.pid)
         if born is not None:

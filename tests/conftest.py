@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+os.environ.pop("PYTHONUNBUFFERED", None)  # people's shells have none, and it hides what is lost in buffers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

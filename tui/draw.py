@@ -135,17 +135,15 @@ def verdict_tone(view: EvaluationView) -> str:
 def evaluation(view: EvaluationView, width: int) -> list[Text]:
     """Return an evaluation as lines: verdict, LLR between its bounds, Elo interval, seats."""
     tone = verdict_tone(view)
-    former = "former " if view.purpose == "non-inferiority" else ""
-    has_model = len(view.opponent) == 64
-    against = f"{former}champion {view.opponent[:8]}" if has_model else plain(view.opponent)[:16]
+    low, high = ("even", "uneven") if view.purpose == "mirror" else ("reject", "accept")
     room = max(12, width - 40)
-    head = (state(view.state), words(f"{view.candidate[:8]} against {against}"), *_games(view))
+    head = (state(view.state), words(f"{view.candidate[:8]} against {_against(view)}"), *_games(view))
     lines = [
         fitting(head, width, "  "),
         line(
-            words(f"LLR  reject {view.lower:+.2f} ", "dim"),
+            words(f"LLR  {low} {view.lower:+.2f} ".ljust(18), "dim"),
             gauge(view.llr, view.lower, view.upper, room, tone),
-            words(f" {view.upper:+.2f} accept", "dim"),
+            words(f" {view.upper:+.2f} {high}", "dim"),
             words(f"  {view.llr:+.2f}", tone),
         ),
     ]
@@ -160,6 +158,14 @@ def evaluation(view: EvaluationView, width: int) -> list[Text]:
             )
         )
     return [*lines, *seats(view, width)]
+
+
+def _against(view: EvaluationView) -> str:
+    if view.purpose == "mirror":
+        return "itself"
+    former = "former " if view.purpose == "non-inferiority" else ""
+    has_model = len(view.opponent) == 64
+    return f"{former}champion {view.opponent[:8]}" if has_model else plain(view.opponent)[:16]
 
 
 def _games(view: EvaluationView) -> tuple[Text, ...]:

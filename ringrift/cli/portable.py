@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ringrift.cli.configs import actor
-from ringrift.cli.models import hex_digits
+from ringrift.cli.models import NAME, model_name
 from ringrift.cli.output import DryRun, Json, controller, note, output
 from ringrift.errors import BadInput, CorruptData, EnvironmentProblem, IncompatibleModel, NotFound
 
@@ -36,7 +36,7 @@ Keys = Annotated[
 @app.command("export")
 def export_model(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="SHA-256 or at least its first 8 digits.")],
+    model: Annotated[str, typer.Argument(help=NAME)],
     to: Annotated[Path, typer.Option(help="The folder to make.")],
     days: Annotated[float | None, typer.Option(help="How long it counts; without: for ever.")] = None,
     json: Json = False,
@@ -46,9 +46,9 @@ def export_model(
     from ringrift.protocol.portable import ExportRequest
 
     _refuse_taken(to)
-    request = routes.build(ExportRequest, days=days, actor=actor())
+    request, name = routes.build(ExportRequest, days=days, actor=actor()), model_name(model)
     with controller() as client:
-        view = client.send(routes.export_model(hex_digits(model), request))
+        view = client.send(routes.export_model(name, request))
         data = client.send(routes.artifact(view.model))
     if hashlib.sha256(data).hexdigest() != view.model:
         raise CorruptData(f"the checkpoint {view.model[:12]} arrived as other bytes", hint="export it again")

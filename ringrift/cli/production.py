@@ -44,6 +44,7 @@ def add(
     host: Annotated[str, typer.Option(help="A known host.")],
     port: Annotated[int, typer.Option(help="Where the service listens on that host.")],
     config: Configs = None,
+    engine: Annotated[str, typer.Option(help="What computes the models there: torch or onnx.")] = "torch",
     json: Json = False,
 ) -> None:
     """Add an inference target on a known host."""
@@ -52,7 +53,7 @@ def add(
     from ringrift.protocol.operator import TargetAdd
 
     configs = [config_key(key) for key in config or []]
-    request = routes.build(TargetAdd, name=name, host=host, port=port, configs=configs)
+    request = routes.build(TargetAdd, name=name, host=host, port=port, configs=configs, engine=engine)
     report(context, json, routes.add_target(request), tables.target)
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Model = Annotated[
-    str | None, typer.Argument(help="SHA-256 or its first digits; the newest passed candidate when left out.")
+    str | None,
+    typer.Argument(help="Digits of its SHA-256 or an alias; the newest passed candidate if left out."),
 ]
 Reason = Annotated[str, typer.Option(help="Stored in the audit row.")]
 
@@ -33,7 +34,7 @@ def promote(
     json: Json = False,
 ) -> None:
     """Make a model the champion of its config: shows conditions and evidence, then asks."""
-    from ringrift.cli.models import hex_digits
+    from ringrift.cli.models import model_name
     from ringrift.client import routes
     from ringrift.errors import UsageError
     from ringrift.protocol.operator import PromoteRequest
@@ -41,7 +42,7 @@ def promote(
     if override and not (model and reason.strip()):
         raise UsageError("--override needs a model and --reason", hint="the audit row keeps the reason")
     out, key = output(context, json), config_key(config)
-    wanted = hex_digits(model) if model is not None else None
+    wanted = model_name(model, key) if model is not None else None
     draft = {"config": key, "reason": reason, "actor": actor()}
     routes.build(PromoteRequest, **draft)
     with controller() as client:

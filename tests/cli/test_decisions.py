@@ -166,7 +166,7 @@ def test_a_target_is_added_with_its_configs(run, world) -> None:
     result = run("targets", "add", "edge", "--host", "cpu-01", "--port", "8600", "--config", "hex8_2p")
     assert result.exit_code == 0
     assert world.sent("POST", "/v1/targets") == [
-        {"name": "edge", "host": "cpu-01", "port": 8600, "configs": ["hex8_2p"]}
+        {"name": "edge", "host": "cpu-01", "port": 8600, "configs": ["hex8_2p"], "engine": "torch"}
     ]
 
 

@@ -87,6 +87,10 @@ def test_a_full_device_and_a_closed_output_are_the_machines_problem(own_home: Pa
     with open("/dev/full", "w") as full:
         ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (9, 1), ended.stderr
+    left = subprocess.run(
+        ["sh", "-c", '"$@" | true', "sh", *program], capture_output=True, text=True, check=False
+    )
+    assert left.stderr == "", "whoever stops reading knows it"
     closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *program], capture_output=True, check=False)
     assert closed.returncode == 9
     assert closed.stderr.startswith(b"error: the standard output is closed")
