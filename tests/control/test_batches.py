@@ -215,9 +215,12 @@ class Ranch:
 
     async def drive(self) -> None:
         """Let reconcilers, long actions and agents go on until nothing runs any more."""
+        calm = 0
         for _ in range(50):
-            calm = await self.world.reconcile("batches", "operations", "drift") == 1
-            if calm and not list(self.world.context.flights):
+            same = await self.world.reconcile("batches", "operations", "drift") == 1
+            # Twice: what a pass starts may end within it, and only the next one sees that.
+            calm = calm + 1 if same and not list(self.world.context.flights) else 0
+            if calm == 2:
                 return
             await self.look()
             await self.work()
