@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from inference import engine, footprint
+from inference import engine, footprint, logs
 from inference.listening import inherited, listen
 from inference.server import Server
 from inference.trust import add_trust, trust_of
@@ -30,7 +29,6 @@ _FIRST_LOOK_SECONDS = 10.0
 _PROOF_SECONDS = 140.0
 _MODELS_VARIABLE = "RINGRIFT_MODELS_PATH"
 _EXPECTED_VARIABLE = "RINGRIFT_EXPECTED_CONFIGS"
-_LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def main(arguments: list[str]) -> int:
@@ -87,7 +85,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    logging.basicConfig(level=_log_level(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up()
     # The address is taken before the slow imports, so that a port in use is told at once.
     found = listen(options.host, options.port) if options.fd is None else inherited(options.fd)
     footprint.rest()
@@ -106,7 +104,8 @@ def _serve(options: argparse.Namespace) -> None:
     watcher = Watcher(options.models, trust_of(options, options.models), options.expect, prepare)
     pool = SearchPool(options.workers, options.waiting)
     watcher.start()
-    logging.getLogger("inference").info("listening on %s", found.getsockname())
+    address, port = found.getsockname()[:2]
+    logs.log.info("listening", extra=logs.fields(address=address, port=port, pid=os.getpid()))
     if options.fd is not None:
         _await_models(watcher, options)
     try:
@@ -142,13 +141,6 @@ def _from_environment(name: str, kind: type) -> object:
         return kind(text)
     except ValueError:
         raise BadInput(f"{name} is {text!r}", hint=f"mend or unset {name}") from None
-
-
-def _log_level() -> int:
-    name = os.environ.get("RINGRIFT_LOG_LEVEL", "info").lower()
-    if name not in _LOG_LEVELS:
-        raise BadInput(f"RINGRIFT_LOG_LEVEL is {name!r}", hint=f"use one of {', '.join(_LOG_LEVELS)}")
-    return int(getattr(logging, name.upper()))
 
 
 if __name__ == "__main__":

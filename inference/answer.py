@@ -58,6 +58,8 @@ class Call:
         self.games = games
         self.arrived = arrived
         self.patience = Deadline(arrived + ANSWER_SECONDS)
+        self.about: dict[str, str | None] = {}
+        """What is logged of the answer: config, and the hash of the model that moved."""
         self.fallback: tuple[str, str, str] | None = None
         """Kind of player that should have moved, the one that did for want of a net, and the board."""
 
@@ -126,10 +128,12 @@ def _who(
     call: Call, wanted: Level, config: GameConfig, state: Mapping[str, Any]
 ) -> tuple[Level, Model | None]:
     """Return who moves, and with which model; a search without a net where the net is not loaded."""
+    call.about = {"config": config.key, "model": None}
     if not wanted.needs_model:
         return wanted, None
     model = call.games.model(state.get("id"), config, call.models)
     if model is not None:
+        call.about["model"] = model.sha256
         return wanted, model
     instead = level(wanted.difficulty, config, "mcts")
     call.fallback = wanted.ai_type, instead.ai_type, config.board

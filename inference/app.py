@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 import ringrift
+from inference import logs
 from inference.answer import Call, Players, answer_ai_move, answer_move
 from inference.choices import CHOICES, ChoiceRequest, answer_choice
 from inference.contract import (
@@ -58,6 +59,7 @@ def build_app(watcher: Watcher, pool: SearchPool) -> FastAPI:
     _add_judgements(app, watcher, pool)
     add_probes(app, watcher, pool, metrics)
     add_refusals(app, metrics)
+    app.add_middleware(logs.RequestLog)
     return app
 
 
@@ -73,11 +75,13 @@ def _add_moves(app: FastAPI, watcher: Watcher, pool: SearchPool, metrics: Metric
         await asyncio.wait((searching, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not searching.done():
             call.patience.cancel()
+            logs.tell(request.scope, left=True)
         leaving.cancel()
         reply = await searching
         if call.fallback is not None:
             metrics.fell_back(*call.fallback)
         metrics.answered(reply["ai_type"], reply["difficulty"], time.monotonic() - arrived)
+        logs.tell(request.scope, **call.about, ai_type=reply["ai_type"], difficulty=reply["difficulty"])
         return Answer(reply)
 
     @app.post("/move", **takes(MoveRequest, MoveReply))

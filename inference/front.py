@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from inference import logs
 from inference.listening import listen
 from ringrift.errors import EnvironmentProblem, RingRiftError
 
@@ -141,7 +142,7 @@ class Front:
         """Start what served anew; clients wait at the socket meanwhile. False: it does not stay up."""
         ready = self._serving.report is not None
         self._failures = 0 if ready else self._failures + 1
-        sys.stderr.write(f"front: the service ended with {status}\n")
+        logs.log.error("the service ended", extra=logs.fields(status=status))
         if not ready and (self._failures >= _STARTS or not self._status):
             return False
         time.sleep(_PAUSE_SECONDS * self._failures)
@@ -178,7 +179,7 @@ class Front:
         self._successor.process.kill()
         self._successor.process.wait()
         self._refused, self._successor = (pointer, why), None
-        sys.stderr.write(f"front: the new release does not take over: {why}\n")
+        logs.log.error("the new release does not take over", extra=logs.fields(why=why))
 
     def _tell(self, pointer: str) -> None:
         report = self._serving.report or {}
@@ -227,6 +228,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--port", type=int, default=_DEFAULT_PORT)
     options, rest = parser.parse_known_args(arguments)
     try:
+        logs.set_up()
         with listen(options.host, options.port) as held:
             held.set_inheritable(True)
             return Front(options.models, held.detach(), rest).run()

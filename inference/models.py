@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from inference import logs
 from inference.engine import load_net, player_of
 from inference.manifest import Entry, Manifest
 from ringrift.errors import CorruptData, NotFound, RingRiftError
@@ -17,8 +17,6 @@ from ringrift.game.config import GameConfig
 from ringrift.game.play import Game
 from ringrift.golden import Golden, check
 from ringrift.players.base import PlayerSpec
-
-log = logging.getLogger("inference")
 
 _GOLDEN_SIMULATIONS = 8
 _GOLDEN_DECISIONS = 12
@@ -63,7 +61,8 @@ def load_model(entry: Entry) -> Model:
     net = load_net(entry.path, entry.sha256, entry.config.key)
     model = _held_to(entry, Model(entry.config, entry.sha256, entry.generation, net))
     prove(model)
-    log.info("%s: %s verified", entry.config.key, entry.sha256[:12])
+    about = {"config": entry.config.key, "model": entry.sha256, "generation": entry.generation}
+    logs.log.info("model verified", extra=logs.fields(**about))
     return model
 
 

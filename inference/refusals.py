@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
+from inference import logs
 from inference.choices import NoOptions
 from inference.ladderhealth import BadFilter
 from inference.metrics import Metrics
 from inference.pool import Overloaded
 from inference.request import Malformed
 from ringrift.errors import RingRiftError, UsageError
-
-log = logging.getLogger("inference")
 
 RETRY_SECONDS = 1
 _DETAIL_LENGTH = 500
@@ -51,15 +49,14 @@ def add_refusals(app: FastAPI, metrics: Metrics) -> None:
         assert isinstance(error, RingRiftError)
         metrics.failed(error.code)
         status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-        if status == 500:
-            log.error("%s %s: %s", request.method, request.url.path, error.line())
+        logs.tell(request.scope, error=error.code, why=bounded(error.line()))
         if status == 422:
             return JSONResponse({"detail": [_first_fault(error)]}, status)
         return JSONResponse({"detail": bounded(error.line())}, status, _HEADERS.get(status))
 
     async def fail(request: Request, error: Exception) -> JSONResponse:
         metrics.failed(type(error).__name__)
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        logs.log.error("request failed", exc_info=error)
         return JSONResponse({"detail": f"internal error: {type(error).__name__}"}, 500)
 
     app.add_exception_handler(RingRiftError, refuse)
@@ -82,6 +79,7 @@ def _first_fault(error: RingRiftError) -> dict[str, Any]:
 
 async def _forget(request: Request, error: Exception) -> Response:
     """Nobody waits for this answer any more."""
+    logs.tell(request.scope, left=True)
     return Response(status_code=400)
 
 

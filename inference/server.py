@@ -7,13 +7,12 @@ gone, and leaves. Whoever else holds the socket (a successor started with `--fd`
 from __future__ import annotations
 
 import asyncio
-import logging
 from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-log = logging.getLogger("inference")
+from inference import logs
 
 IDLE_SECONDS = 2.0
 """How long an idle connection may stay open while draining, for a request that is on its way."""
@@ -65,7 +64,7 @@ class Server(uvicorn.Server):
         loop.call_soon_threadsafe(lambda: setattr(self, "_drain", loop.create_task(self._leave())))
 
     async def _leave(self) -> None:
-        log.info("draining")
+        logs.log.info("draining")
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()

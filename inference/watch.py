@@ -11,19 +11,16 @@ Nothing goes back behind a generation that was served and proven. A set is on tr
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference import footprint
+from inference import footprint, logs
 from inference.manifest import Manifest, locate, read_manifest
 from inference.models import ModelSet, load_set
 from ringrift.errors import Refused, RingRiftError
-
-log = logging.getLogger("inference")
 
 POLL_SECONDS = 1.0
 _POINTER_SECONDS = 0.05
@@ -125,9 +122,11 @@ class Watcher:
         if serving == self.serving:
             return
         for issue in issues:
-            log.error("unhealthy: %s", issue)
+            logs.log.error("unhealthy", extra=logs.fields(issue=issue))
         if serving.models is not self.serving.models:
-            log.info("serving generation %s: %s", serving.models.generation, sorted(serving.models.models))
+            found = serving.models
+            about = {"generation": found.generation, "deployment": found.deployment}
+            logs.log.info("serving", extra=logs.fields(**about, configs=sorted(found.models)))
         self.serving = serving
 
     def _watch(self) -> None:
@@ -139,7 +138,7 @@ class Watcher:
                 self.look()
             except Exception as error:
                 # The watcher must outlive whatever a broken file makes a library raise, and say so.
-                log.exception("looking at the models failed")
+                logs.log.exception("looking at the models failed")
                 self._note(None, (f"looking at the models failed: {error}",))
             self._looked.set()
             self._rest(pointer)

@@ -116,14 +116,14 @@ class Deployment:
 class Service:
     """The service as its own process."""
 
-    def __init__(self, folder, *options, environment=None, descriptors=(), log):
+    def __init__(self, folder, *options, environment=None, descriptors=(), stderr=None, log):
         self.log = log
         self.process = subprocess.Popen(
             [sys.executable, "-m", "inference", "--models", str(folder), *options],
             cwd=REPOSITORY,
             env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
             stdout=subprocess.DEVNULL,
-            stderr=log.open("ab"),
+            stderr=stderr if stderr is not None else log.open("ab"),
             pass_fds=descriptors,
         )
         self.url = ""

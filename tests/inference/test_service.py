@@ -76,6 +76,7 @@ def test_a_port_in_use_is_one_clear_line_and_status_9(tmp_path):
         (["--models", "x", "--expect", "chess_2p"], {}, "unknown config 'chess_2p'"),
         (["--models", "x", "--workers", "0"], {}, "--workers"),
         (["--models", "x", "--port", "0"], {"RINGRIFT_LOG_LEVEL": "loud"}, "RINGRIFT_LOG_LEVEL"),
+        (["--models", "x", "--port", "0"], {"RINGRIFT_LOG_FORMAT": "xml"}, "RINGRIFT_LOG_FORMAT"),
         (["--models", "x", "--fd", "0"], {}, "descriptor 0 is no listening socket"),
     ],
 )
