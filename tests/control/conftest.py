@@ -18,6 +18,7 @@ from ringrift.control.store import migrate
 from ringrift.control.store.engine import database_url, open_engines
 from ringrift.control.store.store import Store
 from tests.control.buckets import s3 as s3
+from tests.control.ranch import ranch as ranch
 from tests.control.world import World, small_settings
 
 HOW_TO_GET_POSTGRES = (
