@@ -22,6 +22,7 @@ COPIED = (
     "agents/supervisor.py",
     "inference/front.py",
     "inference/listening.py",
+    "inference/logs.py",
     "ringrift/__init__.py",
     "ringrift/errors.py",
     "ringrift/text.py",
