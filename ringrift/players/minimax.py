@@ -7,7 +7,6 @@ Depth counts decisions; forced plies are free.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +32,9 @@ from ringrift.players.heuristic import evaluate, new_terms
 
 DEEPEST = 12
 """Decisions looked ahead at most."""
+
+AT_ONCE = 256
+"""Positions looked at before the clock is: about a millisecond in which other threads may run Python."""
 
 
 class Stack(NamedTuple):
@@ -97,12 +99,12 @@ class MinimaxPlayer(Player):
         self, states: Positions, i: int, legal: Moves, budget: int, deadline: Deadline | None
     ) -> npt.NDArray[np.float64]:
         """Return a score per legal move from the deepest look that got at least past its first move."""
-        scores = self._look(states, i, legal, range(len(legal)), 0, budget, None)[0]
+        scores = self._look(states, i, legal, np.arange(len(legal)), 0, budget, None)[0]
         spent = len(legal)
         for depth in range(1, DEEPEST):
-            order = sorted(range(len(legal)), key=lambda j: -scores[j])
             if spent >= budget or len(legal) < 2:
                 break
+            order = np.argsort(-scores, kind="stable")
             deeper, nodes = self._look(states, i, legal, order, depth, budget - spent, deadline)
             spent += nodes
             if np.isfinite(deeper).any():
@@ -114,7 +116,7 @@ class MinimaxPlayer(Player):
         states: Positions,
         i: int,
         legal: Moves,
-        order: Iterable[int],
+        order: Moves,
         depth: int,
         budget: int,
         deadline: Deadline | None,
@@ -125,21 +127,41 @@ class MinimaxPlayer(Player):
         not reached within budget and deadline score -inf.
         """
         scores = np.full(len(legal), -np.inf)
-        player, swapped = states[i]["player"], states[i]["swapped"]
-        spent = 0
-        for j in order:
-            if depth > 0 and (spent >= budget or (deadline is not None and deadline.passed())):
-                break
-            low = scores.max() if depth > 0 else -np.inf
-            self.stack.states[0] = states[i]
-            self.stack.moves[0, 0] = legal[j]
-            limit = max(1, budget - spent)
-            value, seen = alpha_beta(self.geo, self.stack, self.scratch, depth, low, player, swapped, limit)
-            spent += seen
-            if seen > limit:
-                break
-            scores[j] = value if value > low else low - 1
+        at = spent = 0
+        while at < len(order) and not (depth and deadline is not None and deadline.passed()):
+            at, spent = look(
+                self.geo, self.stack, self.scratch, states, i, legal, order, scores, at, depth, spent, budget
+            )
         return scores, spent
+
+
+@jit
+def look(geo, stack, scratch, states, i, legal, order, scores, at, depth, spent, budget):
+    """Score moves in `order` from `at` on, `AT_ONCE` positions or a little more; return `(next at, spent)`.
+
+    `spent` positions of `budget` have been seen before. When the budget is used up, the next one is the end.
+    """
+    enough = spent + AT_ONCE
+    low = -np.inf
+    if depth > 0:
+        for j in range(scores.shape[0]):
+            low = max(low, scores[j])
+    while at < order.shape[0] and spent < enough:
+        if depth > 0 and spent >= budget:
+            return order.shape[0], spent
+        copy_position(stack.states, 0, states, i)
+        stack.moves[0, 0] = legal[order[at]]
+        limit = max(1, budget - spent)
+        seat, swapped = states[i]["player"], states[i]["swapped"]
+        value, seen = alpha_beta(geo, stack, scratch, depth, low, seat, swapped, limit)
+        spent += seen
+        if seen > limit:
+            return order.shape[0], spent
+        scores[order[at]] = value if value > low else low - 1
+        if depth > 0:
+            low = max(low, value)
+        at += 1
+    return at, spent
 
 
 @jit

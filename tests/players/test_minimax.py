@@ -42,7 +42,7 @@ def test_pruning_changes_no_result(config, depth, positions):
             continue
         checked += 1
         player = build_player(PlayerSpec("minimax", simulations=1), config)
-        scores, _ = player._look(game.states, 0, legal, range(len(legal)), depth, 10**6, None)
+        scores, _ = player._look(game.states, 0, legal, np.arange(len(legal)), depth, 10**6, None)
         expected = [plain_minimax(settled(game, move), depth, game.player) for move in legal]
         best = int(np.argmax(expected))
         assert scores.max() == pytest.approx(expected[best])
@@ -55,7 +55,7 @@ def test_a_budget_is_kept_to_and_gives_up_whole_moves(positions):
     game = Game(config, positions(config, 1, 0))
     player = build_player(PlayerSpec("minimax", simulations=1), config)
     legal = game.legal()
-    scores, seen = player._look(game.states, 0, legal, range(len(legal)), 2, 500, None)
+    scores, seen = player._look(game.states, 0, legal, np.arange(len(legal)), 2, 500, None)
     assert seen <= 501
     reached = np.isfinite(scores)
     assert reached.sum() < len(legal)

@@ -27,6 +27,7 @@ from ringrift.players.search.forest import (
     new_workspace,
 )
 from ringrift.players.search.schedule import rounds
+from ringrift.players.search.whole_rounds import simulate_rounds
 
 WIDTH = 48
 """Edges kept per node, those with the highest prior."""
@@ -36,6 +37,9 @@ LEAVES = 256
 
 NODES = 1 << 15
 """Nodes of one group of games, about 0.25 GB; more games than fit are searched group after group."""
+
+AT_ONCE = 64
+"""Simulations done with the heuristic before the clock is looked at: about a millisecond."""
 
 TIE_NOISE = 1e-6
 """Scale of the root noise of MCTS: it only settles ties."""
@@ -132,6 +136,9 @@ class TreePlayer(Player):
 
     def _simulate(self, forest: Forest, roots: Roots, schedule: Ints, deadline: Deadline | None) -> None:
         tasks = np.zeros((int(schedule.sum(0).max(initial=0)), 2), np.int64)
+        if isinstance(self.evaluator, HeuristicEvaluator):
+            self._simulate_compiled(forest, roots, schedule, deadline, tasks, self.evaluator.trial.terms)
+            return
         for turn in range(schedule.shape[1]):
             count = root.plan_round(forest, roots, schedule, turn, self.method, tasks, self.work)
             done = 0
@@ -144,6 +151,32 @@ class TreePlayer(Player):
                 self.evaluator.evaluate(forest.states, self.leaves, slots)
                 tree.absorb(forest, self.leaves, slots, self.work)
                 done += step
+
+    def _simulate_compiled(
+        self,
+        forest: Forest,
+        roots: Roots,
+        schedule: Ints,
+        deadline: Deadline | None,
+        tasks: Ints,
+        terms: Floats,
+    ) -> None:
+        """Do the same with the heuristic, looking at the clock every `AT_ONCE` simulations."""
+        turn = 0
+        while turn < schedule.shape[1] and not (deadline is not None and deadline.passed()):
+            turn = simulate_rounds(
+                self.geo,
+                forest,
+                roots,
+                self.leaves,
+                schedule,
+                turn,
+                AT_ONCE,
+                self.method,
+                tasks,
+                terms,
+                self.work,
+            )
 
     def _answer(self, forest: Forest, roots: Roots) -> SearchResult:
         games = len(roots.n_active)
