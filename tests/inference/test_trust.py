@@ -154,7 +154,7 @@ def _faults(deployment):
 def test_no_wrong_form_stops_what_serves_and_health_names_each(start_service, deployment):
     deployment.deploy({KEY: 1})
     service = start_service(deployment.folder).wait_until_healthy()
-    proven = f"generation {deployment.generation}"
+    proven = deployment.generation
     for what, says in _faults(deployment):
         service.wait_for(lambda says=says: any(says in issue for issue in service.health()["issues"]), what)
         assert service.health()["status"] == "unhealthy"
@@ -163,4 +163,4 @@ def test_no_wrong_form_stops_what_serves_and_health_names_each(start_service, de
     deployment.deploy({KEY: 3})
     service.wait_until_healthy()
     assert service.health()["models"][KEY]["sha256"] == deployment.sha256(KEY, 3)
-    assert f"serving {proven}" in service.log.read_text()
+    assert f'"event": "serving", "generation": {proven}' in service.log.read_text()

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from inference.engine import POSITIONS
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.nets.network import ArchConfig, RingRiftNet
 from ringrift.players.base import PlayerSpec, build_player
+from ringrift.players.search import torch_net
+from ringrift.players.search.net_evaluator import CHUNK
+from ringrift.players.search.player import TreePlayer
 
 HEX = GameConfig("hex8", 2)
 GUMBEL = PlayerSpec("gumbel", model="f" * 64, simulations=12, considered=6)
@@ -44,10 +48,12 @@ def test_every_config_gets_a_legal_move_from_the_same_net(config, spec, net, pos
         assert shares.sum() == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("chunk", [POSITIONS, CHUNK])
 @pytest.mark.parametrize("spec", [GUMBEL, MCTS, POLICY], ids=lambda spec: spec.kind)
-def test_an_answer_does_not_depend_on_the_batch_around_it(spec, net, positions):
+def test_an_answer_does_not_depend_on_the_batch_around_it(spec, chunk, net, positions):
     states = positions(HEX, 21, 60)
-    player = build_player(spec, HEX, net)
+    player = TreePlayer(spec, HEX)
+    player.evaluator = torch_net.evaluator(net, HEX, chunk)
     together = player.search(states, seeds(21))
     for i in range(21):
         alone = player.search(states[i : i + 1], seeds(1, i + 1))
