@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints rollout swaps chaos hostile games cuda pictures tools warm clean
+.PHONY: help setup demo clean-demo test model boundscheck coverage lint fuzz simulate failpoints rollout swaps chaos hostile games image cuda pictures tools warm clean
 
 help:  ## the targets, one line each
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -67,6 +67,9 @@ rollout: $(VENV)/.dev  ## promote to six real services on this machine, bring th
 
 swaps: $(VENV)/.dev  ## promotions, rollbacks and updates under load, answers held against history (PROMOTIONS=1000 UPDATES=10)
 	@$(BIN)/python -m tests.load.swaps --promotions $(or $(PROMOTIONS),1000) --updates $(or $(UPDATES),10)
+
+image: $(VENV)/.dev  ## build the images of the Dockerfile without registry or daemon, and serve from the first (root on Debian)
+	@$(BIN)/python -m tests.packaging.image
 
 cuda:  ## compile the rules for a GPU, and play on it where one is at hand (own environment, 1 GB)
 	@test -x .venv-cuda/bin/python || $(PYTHON) -m venv .venv-cuda

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from inference import device
 from ringrift.errors import BadInput, EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 VARIABLE = "RINGRIFT_ENGINE"
 ENGINES = ("torch", "onnx")
-
-POSITIONS = 4
-"""Positions per call of a torch net. The service searches one game at a time, in rounds of one to 32 leaves,
-and what a call leaves empty is computed for nothing: of 1, 2, 4, 8 and 16 this took least time."""
 
 
 def chosen() -> str:
@@ -32,7 +29,10 @@ def chosen() -> str:
 
 
 def prepare() -> None:
-    """Import the engine of this process, one thread per search; `EnvironmentProblem` where it is missing."""
+    """Import the engine of this process, one thread per search, and look for a GPU.
+
+    `EnvironmentProblem` where the engine is missing, or a GPU that was asked for.
+    """
     if chosen() == "onnx":
         from ringrift.onnx import net
 
@@ -46,6 +46,7 @@ def prepare() -> None:
             hint="install it with `pip install 'ringrift[inference]'`, or use the engine onnx",
         ) from None
     torch.set_num_threads(1)
+    device.device()
 
 
 def load_net(path: Path, sha256: str, config_key: str) -> Any:
@@ -56,7 +57,7 @@ def load_net(path: Path, sha256: str, config_key: str) -> Any:
         return OnnxNet(path, sha256, config_key)
     from ringrift.nets.checkpoint import load_checkpoint
 
-    return load_checkpoint(path, sha256, config_key)[0]
+    return device.place(load_checkpoint(path, sha256, config_key)[0])
 
 
 def player_of(spec: PlayerSpec, config: GameConfig, net: Any = None) -> Player:
@@ -73,5 +74,5 @@ def player_of(spec: PlayerSpec, config: GameConfig, net: Any = None) -> Player:
     else:
         from ringrift.players.search import torch_net
 
-        player.evaluator = torch_net.evaluator(net, config, POSITIONS)
+        player.evaluator = torch_net.evaluator(net, config, device.POSITIONS[net.device.type])
     return player

@@ -80,7 +80,7 @@ class Positions:
 
 
 def measure(net: RingRiftNet | OtherNet, config: GameConfig) -> Golden:
-    """Return what a net in the CPU's memory says in the positions of its config."""
+    """Return what a net says in the positions of its config."""
     asked = positions(config)
     leaves = _leaves(asked)
     _evaluator(net, config).evaluate(asked.states, leaves, POSITIONS)

@@ -91,6 +91,11 @@ class RingRiftNet(nn.Module):
         self.policy = PolicyHead(width, arch.move_kinds)
         self.to(memory_format=torch.channels_last)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie, and inputs must."""
+        return self.policy.out.device
+
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Return `(value logits (B, 4), move logits (M,))`."""
         mask = inputs.planes[..., :1].permute(0, 3, 1, 2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from inference.engine import POSITIONS
+from inference.device import POSITIONS
 from ringrift.game.config import ALL_CONFIGS, GameConfig
 from ringrift.nets.network import ArchConfig, RingRiftNet
 from ringrift.players.base import PlayerSpec, build_player
@@ -48,7 +48,7 @@ def test_every_config_gets_a_legal_move_from_the_same_net(config, spec, net, pos
         assert shares.sum() == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize("chunk", [POSITIONS, CHUNK])
+@pytest.mark.parametrize("chunk", [POSITIONS["cpu"], CHUNK])
 @pytest.mark.parametrize("spec", [GUMBEL, MCTS, POLICY], ids=lambda spec: spec.kind)
 def test_an_answer_does_not_depend_on_the_batch_around_it(spec, chunk, net, positions):
     states = positions(HEX, 21, 60)
