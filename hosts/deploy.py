@@ -24,6 +24,7 @@ from hosts.provision import (
 )
 from hosts.remote import Remote
 from hosts.runner import Plan, StepRunner
+from hosts.steps import staging
 from hosts.steps import target as steps
 from hosts.steps.commands import Command
 from hosts.steps.wish import EXTRAS, Wish, interpreter, program_environment
@@ -94,7 +95,11 @@ async def _swap(
     )
     serving = await _proven(runner, wish, order)
     await runner.stage("probe", lambda: _probe(runner, order, before))
-    await runner.carry_out({"retention": functools.partial(steps.plan_retention, order=order)}, look=False)
+    after = {
+        "retention": functools.partial(steps.plan_retention, order=order),
+        "proof": functools.partial(staging.plan_proofs, wish=wish, orders=[order]),
+    }
+    await runner.carry_out(after, look=False)
     return serving
 
 

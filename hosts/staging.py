@@ -10,13 +10,11 @@ from collections.abc import Sequence
 
 from hosts import layout, wheel
 from hosts.deploy import verified
-from hosts.facts import Facts
 from hosts.provision import PREPARATION, FleetSettings, bound, question_for, wish_for
 from hosts.remote import Remote
 from hosts.runner import StepRunner
 from hosts.steps import staging as steps
 from hosts.steps import target as target_steps
-from hosts.steps.commands import Command
 from hosts.steps.wish import EXTRAS, Wish
 from ringrift.control.domain.ports import DeployOrder, HostSpec, StepReport
 
@@ -47,7 +45,7 @@ async def stage(
     if not orders:
         return
     await runner.stage("verify", lambda: _verify(runner, wish, orders))
-    await runner.carry_out({"proof": functools.partial(_proofs, wish=wish, orders=orders)})
+    await runner.carry_out({"proof": functools.partial(steps.plan_proofs, wish=wish, orders=orders)})
 
 
 async def _verify(runner: StepRunner, wish: Wish, orders: Sequence[DeployOrder]) -> tuple[str, str]:
@@ -58,7 +56,3 @@ async def _verify(runner: StepRunner, wish: Wish, orders: Sequence[DeployOrder])
         await verified(runner, wish, order, folder, "nice", "-n", "10")
     names = ", ".join(order.models[0].config for order in asked)
     return ("done", f"a legal move for each of {names}") if asked else ("unchanged", "")
-
-
-def _proofs(facts: Facts, wish: Wish, orders: Sequence[DeployOrder]) -> list[Command]:
-    return steps.plan_proofs(facts, wish, orders)

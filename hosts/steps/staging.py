@@ -68,14 +68,18 @@ def _copy(facts: Facts, seen: TargetFacts, order: DeployOrder) -> list[Command]:
 
 
 def plan_proofs(facts: Facts, wish: Wish, orders: Sequence[DeployOrder]) -> list[Command]:
-    """Write down what was proven."""
+    """Write down what was proven of the models that lie here undamaged.
+
+    After a deployment of them too: what it proved is of use again when a model was replaced and comes back.
+    """
     return [
         PutFile(
-            posixpath.join(layout.staged(facts.root, order.target, order.models[0].sha256), PROOF),
-            proof(facts, wish, order.models[0]),
+            posixpath.join(layout.staged(facts.root, order.target, model.sha256), PROOF),
+            proof(facts, wish, model),
         )
         for order in orders
-        if not is_proven(facts, wish, order, order.models[0])
+        for model in order.models
+        if model.sha256 in files(facts, order) and not is_proven(facts, wish, order, model)
     ]
 
 

@@ -30,7 +30,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 pytestmark = pytest.mark.usefixtures("impatient")
 TOKEN = "token-of-a-test-0123456789"
 STEPS = ["facts", "folders", "release", "environment", "warm-up", "models", "verify"]
-STEPS += ["swap", "service", "health", "probe", "retention"]
+STEPS += ["swap", "service", "health", "probe", "retention", "proof"]
 
 
 @pytest.fixture
@@ -237,7 +237,8 @@ async def test_ended_before_any_step_and_called_again_it_comes_to_the_same_end(
     for generation, step in enumerate(STEPS[5:], start=2):
         order = make_order(generation, hex8_2p=b"model %d" % generation)
         with pytest.raises(StoppedHere):
-            state = "unchanged" if step == "service" else "running"  # the service itself runs on
+            # The service itself runs on, and no model waits here that a proof is written of.
+            state = "unchanged" if step in ("service", "proof") else "running"
             await stub_fleet.deploy(host.spec, order, Ending(step, state))
         serving = await stub_fleet.deploy(host.spec, order, report)
         assert (serving.healthy, serving.generation) == (True, generation), step

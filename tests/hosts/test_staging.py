@@ -108,6 +108,22 @@ async def test_a_model_that_plays_no_legal_move_there_waits_without_a_proof(
     assert (serving.healthy, serving.generation) == (True, 1)
 
 
+async def test_what_a_deployment_had_to_prove_anew_comes_back_at_once(
+    stub_fleet, host, report, make_order, stage
+):
+    """As after an update of the software, for which no model that waits was proven."""
+    await stub_fleet.deploy(host.spec, make_order(1, hex8_2p=b"one"), report)
+    better = make_order(0, hex8_2p=b"better")
+    await stage(better)
+    (host.root / "inference" / "web" / "staged" / better.models[0].sha256 / "proof.json").write_text("{}")
+    await stub_fleet.deploy(host.spec, make_order(2, hex8_2p=b"better"), report)
+    await stub_fleet.deploy(host.spec, make_order(3, hex8_2p=b"one"), report)
+    report.events.clear()
+    await stub_fleet.deploy(host.spec, make_order(4, hex8_2p=b"better"), report)
+    told = [event.detail for event in report.events if (event.name, event.state) == ("verify", "done")]
+    assert told == ["check canonical_hex8_2p.pth"]
+
+
 @pytest.mark.parametrize("file", ["canonical_hex8_2p.pth", "proof.json"])
 async def test_what_was_edited_while_it_waited_is_proven_anew(
     stub_fleet, host, report, make_order, stage, file
