@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ TARGETS = {"inference": "inference", "controller": "control", "host": None}
 BASE = "localhost/ringrift-base"
 PATIENCE = 120.0
 """Seconds until the service is healthy."""
-APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child=SIGTERM")
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 INSIDE = """
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
@@ -74,7 +75,11 @@ class Builder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._store = ("--root", folder / "store", "--runroot", folder / "run", "--storage-driver", "vfs")
+        # vfs works everywhere, and copies an image's files for each step.
+        known = "overlay" in Path("/proc/filesystems").read_text()
+        layered = known and run("stat", "-f", "-c", "%T", folder).strip() != "overlayfs"
+        driver = "overlay" if layered else "vfs"
+        self._store = ("--root", folder / "store", "--runroot", folder / "run", "--storage-driver", driver)
 
     def buildah(self, *command: str | Path) -> str:
         return run("buildah", *self._store, *command).strip()
@@ -96,8 +101,9 @@ class Builder:
     def collect_packages(self) -> None:
         """Put the packages that pip would install into a folder, and a `pip.conf` that names only it."""
         extras = ",".join(extra for extra in TARGETS.values() if extra)
+        builds = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
         pip = (sys.executable, "-m", "pip", "download", "-q", "-c", "constraints.txt")
-        run(*pip, "-d", self.folder / "wheels", f".[{extras}]", "setuptools>=77", "wheel")
+        run(*pip, "-d", self.folder / "wheels", f".[{extras}]", *builds)
         (self.folder / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
 
     def build(self, target: str) -> str:
@@ -105,7 +111,7 @@ class Builder:
         image = f"localhost/ringrift-{target}"
         offline = (f"{self.folder}/wheels:/wheels:ro", f"{self.folder}/pip.conf:/etc/pip.conf:ro")
         volumes = [word for volume in offline for word in ("--volume", volume)]
-        how = ("--isolation", "chroot", "--format", "docker", "--layers", "--pull-never")
+        how = ("--isolation", "chroot", "--format", "docker", "--pull-never")
         args = ("--build-arg", f"BASE={BASE}", "--target", target)
         self.buildah("bud", *how, *volumes, *args, "--tag", image, ".")
         return image
@@ -159,7 +165,7 @@ def healthy(port: int, service: subprocess.Popen[str]) -> float:
             if connection.getresponse().status == 200:
                 return time.monotonic() - began
         time.sleep(0.05)
-    service.terminate()
+    service.kill()
     raise EnvironmentProblem(f"the service did not become healthy: {ended(service)[1][-500:]}")
 
 
@@ -192,8 +198,8 @@ def serve(root: Path, models: Path, config: dict[str, Any]) -> None:
                 demand(bool(answer.get("move")), f"level {level} of {key} gave no move: {answer}")
                 demand((answer["model"] is not None) == (level >= 5), f"level {level} asked no net")
     finally:
-        service.terminate()
-        service.wait(60)
+        service.kill()  # unshare ignores SIGTERM, and what it started ends with it
+        service.communicate(timeout=PATIENCE)
     print("levels 1 to 6 answered; the health check told both states; nothing could be written")
 
 
@@ -216,6 +222,8 @@ def main() -> int:
             models.mkdir()
             write_models(models, ArchConfig())
             models.chmod(0o755)
+            for path in models.iterdir():
+                path.chmod(0o644)  # whoever deploys, uid 10001 reads
             with builder.files("localhost/ringrift-inference") as root:
                 serve(root, models, builder.described("localhost/ringrift-inference"))
     except RingRiftError as error:
