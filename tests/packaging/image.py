@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -37,7 +38,7 @@ TARGETS = {"inference": "inference", "controller": "control", "host": None}
 BASE = "localhost/ringrift-base"
 PATIENCE = 120.0
 """Seconds until the service is healthy."""
-APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+APART = ("unshare", "--mount", "--pid", "--fork")
 INSIDE = """
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
@@ -165,7 +166,8 @@ def healthy(port: int, service: subprocess.Popen[str]) -> float:
             if connection.getresponse().status == 200:
                 return time.monotonic() - began
         time.sleep(0.05)
-    service.kill()
+    if service.poll() is None:
+        stop(service, signal.SIGKILL)
     raise EnvironmentProblem(f"the service did not become healthy: {ended(service)[1][-500:]}")
 
 
@@ -197,10 +199,23 @@ def serve(root: Path, models: Path, config: dict[str, Any]) -> None:
                 answer = move(port, bodies(GameConfig.parse(key), level)[0])
                 demand(bool(answer.get("move")), f"level {level} of {key} gave no move: {answer}")
                 demand((answer["model"] is not None) == (level >= 5), f"level {level} asked no net")
+        stop(service, signal.SIGTERM)
+        demand(ended(service)[0] == 0, f"the service ended with {service.returncode}")
     finally:
-        service.kill()  # unshare ignores SIGTERM, and what it started ends with it
-        service.communicate(timeout=PATIENCE)
-    print("levels 1 to 6 answered; the health check told both states; nothing could be written")
+        if service.poll() is None:
+            stop(service, signal.SIGKILL)
+            service.communicate(timeout=PATIENCE)
+    print("levels 1 to 6 answered; the health check told both states; nothing was writable; SIGTERM ended it")
+
+
+def stop(service: subprocess.Popen[str], by: signal.Signals) -> None:
+    """Signal the container's first process, as a runtime does; `unshare` itself passes nothing on.
+
+    Its option --kill-child would be of no use: a process that gives up root loses its parent-death signal.
+    """
+    children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text().split()
+    for child in children:
+        os.kill(int(child), by)
 
 
 def main() -> int:
