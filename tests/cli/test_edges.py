@@ -51,7 +51,13 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(own_home: Path) -> None:
         silent.settimeout(30)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = os.environ | {"RINGRIFT_URL": url, "RINGRIFT_TOKEN": "t" * 20}
-        program = subprocess.Popen([*CTL, "status"], env=environment, stderr=subprocess.PIPE, text=True)
+        program = subprocess.Popen(
+            [*CTL, "status"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # nohup and `&` have it ignored
+        )
         connection, _ = silent.accept()
         connection.recv(1)
         program.send_signal(signal.SIGINT)
