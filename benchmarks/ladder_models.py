@@ -10,6 +10,7 @@ model and a manifest as the service reads it; other configs' models in it stay.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ import torch
 
 from benchmarks.first_champion import run
 from inference.manifest import FORMAT, MANIFEST
+from ringrift.game.config import ALL_CONFIGS
 from ringrift.learning.dataset_id import dataset_sha
 
 SHARD = 64
@@ -82,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config")
+    parser.add_argument("config", choices=[config.key for config in ALL_CONFIGS])
     parser.add_argument("models", type=Path, metavar="FOLDER")
     for name, default in (
         ("generations", 4), ("window", 3), ("first-shards", 24), ("shards", 12), ("teacher", 512),
@@ -90,25 +92,34 @@ def main() -> None:
         ("workers", os.cpu_count() or 1),
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--work", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    model: str | None = None
-    played: list[list[str]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for generation in range(options.generations):
-            began = time.monotonic()
-            played.append(play(options, generation, model, Path(folder)))
-            shards = [shard for part in played[-options.window :] for shard in part]
-            halfway = time.monotonic()
-            result = train(options, shards, options.seed + generation, Path(folder))
-            model = result["model"]
-            publish(options.config, result, generation, Path(folder), options.models)
-            print(
-                f"{options.config} generation {generation}: {len(shards) * SHARD} games learnt from, "
-                f"held-out loss {result['holdout_loss']:.3f}, "
-                f"winner {result['holdout_value_accuracy']:.0%} right; "
-                f"played {halfway - began:.0f} s, trained {time.monotonic() - halfway:.0f} s",
-                flush=True,
-            )
+    with contextlib.ExitStack() as stack:
+        work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        work.mkdir(parents=True, exist_ok=True)
+        climb(options, work)
+
+
+def climb(options: argparse.Namespace, work: Path) -> None:
+    """Play, train and publish, generation after generation, from where `work` stands."""
+    path = work / f"{options.config}.json"
+    state = json.loads(path.read_text()) if path.exists() else {"model": None, "played": []}
+    for generation in range(len(state["played"]), options.generations):
+        began = time.monotonic()
+        state["played"].append(play(options, generation, state["model"], work))
+        shards = [shard for part in state["played"][-options.window :] for shard in part]
+        halfway = time.monotonic()
+        result = train(options, shards, options.seed + generation, work)
+        publish(options.config, result, generation, work, options.models)
+        state["model"] = result["model"]
+        path.write_text(json.dumps(state))
+        print(
+            f"{options.config} generation {generation}: {len(shards) * SHARD} games learnt from, "
+            f"held-out loss {result['holdout_loss']:.3f}, "
+            f"winner {result['holdout_value_accuracy']:.0%} right; "
+            f"played {halfway - began:.0f} s, trained {time.monotonic() - halfway:.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
